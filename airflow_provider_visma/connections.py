@@ -1,0 +1,111 @@
+"""The connection forms, as data.
+
+Airflow 3.3 draws its connection form from provider-info alone. A field whose value is secret must be
+named so that Airflow redacts it (``password``, ``client_secret``, ``…_token``): it goes by key name.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def _optional(label: str, description: str, **schema: Any) -> dict[str, Any]:
+    kind = schema.pop("type", "string")
+    return {"label": label, "description": description, "schema": {"type": [kind, "null"], **schema}}
+
+
+_NETWORK_FIELDS = {
+    "timeout": _optional(
+        "Time-out (s)", "Seconds to wait for the next byte. Default 120.", type="integer", minimum=1
+    ),
+    "proxy": _optional("Proxy", "Address of an HTTP proxy. Redacted, since it may hold a password."),
+    "verify": _optional(
+        "CA bundle", "Path of a CA bundle to trust instead of the system's; `false` only for tests."
+    ),
+}
+
+NMBRS: dict[str, Any] = {
+    "connection-type": "nmbrs",
+    "hook-class-name": "airflow_provider_visma.hooks.nmbrs.NmbrsHook",
+    "hook-name": "Nmbrs",
+    "ui-field-behaviour": {
+        "hidden-fields": ["schema", "port"],
+        "relabeling": {"host": "Address", "login": "E-mail of the API user", "password": "API token"},
+        "placeholders": {"host": "https://api.nmbrs.nl", "login": "api@example.com"},
+    },
+    "conn-fields": {
+        "domain": {
+            "label": "Domain",
+            "description": "The first part of your Nmbrs address: `acme` of acme.nmbrs.nl.",
+            "schema": {"type": ["string", "null"]},
+        },
+        "max_concurrency": _optional(
+            "Calls at once", "How many calls may run at the same time. Default 4.", type="integer", minimum=1
+        ),
+        "document_type": _optional(
+            "Document type GUID",
+            "GUID of the document type to file documents under; Nmbrs has no list of it.",
+        ),
+        **_NETWORK_FIELDS,
+    },
+}
+
+DIALOG: dict[str, Any] = {
+    "connection-type": "dialog",
+    "hook-class-name": "airflow_provider_visma.hooks.dialog.DialogHook",
+    "hook-name": "Dialog (SCIM 2.0)",
+    "ui-field-behaviour": {
+        "hidden-fields": ["schema", "port", "login"],
+        "relabeling": {"host": "SCIM address", "password": "Bearer token"},
+        "placeholders": {"host": "https://api.dialog.nl/scim/v2"},
+    },
+    "conn-fields": {
+        "max_concurrency": _optional(
+            "Requests at once",
+            "How many requests may run at the same time where the service has no Bulk. Default 8.",
+            type="integer",
+            minimum=1,
+        ),
+        **_NETWORK_FIELDS,
+    },
+}
+
+VISMA_HRM: dict[str, Any] = {
+    "connection-type": "visma_hrm",
+    "hook-class-name": "airflow_provider_visma.hooks.hrm.VismaHrmHook",
+    "hook-name": "Visma.net HRM & Payroll",
+    "ui-field-behaviour": {
+        "hidden-fields": ["schema", "port"],
+        "relabeling": {"host": "Address", "login": "Client ID", "password": "Client secret"},
+        "placeholders": {"host": "https://api.analytics1.hrm.visma.net", "login": "isv_…"},
+    },
+    "conn-fields": {
+        "tenant_id": {
+            "label": "Tenant ID",
+            "description": "Customer's tenant, from Integrations > Customers in the Visma Developer Portal.",
+            "schema": {"type": ["string", "null"]},
+        },
+        "scopes": _optional(
+            "Scopes",
+            "Separated by spaces, e.g. `hrmanalytics:nlhrm:exportemployees`. Empty: all approved ones.",
+        ),
+        # Not "token_url": Airflow redacts every key that holds the word "token", and this is no secret.
+        "connect_url": _optional(
+            "Visma Connect address",
+            "Address of the token endpoint. Default https://connect.visma.com/connect/token.",
+        ),
+        "file_hosts": _optional(
+            "File hosts",
+            "Hosts that export files may come from, separated by spaces; `.example.net` allows every host"
+            " below it. Empty: only the API's own host.",
+        ),
+        "allow_insecure_files": _optional(
+            "Allow insecure file links",
+            "Accept http and private addresses for export files. Only for a test server.",
+            type="boolean",
+        ),
+        **_NETWORK_FIELDS,
+    },
+}
+
+CONNECTION_TYPES: tuple[dict[str, Any], ...] = (NMBRS, DIALOG, VISMA_HRM)

@@ -1,0 +1,154 @@
+"""An Airflow connection, read once into what the protocols need.
+
+A hook must never send the connection's extras as headers, which is what HttpHook does with those it
+does not know; so HttpHook is given a connection that holds the transport options and nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import ssl
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from airflow.providers.http.hooks.http import HttpHook
+from airflow.sdk import Connection
+
+from airflow_provider_visma.exceptions import VismaConnectionConfigError
+from airflow_provider_visma.protocols.http import HttpLimits
+
+if TYPE_CHECKING:
+    import requests
+
+_TRANSPORT_KEYS = ("verify", "verify_ssl", "cert", "proxy", "proxies", "trust_env")
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionSettings:
+    """What every system's connection has in common.
+
+    :param base_url: scheme, host, port and path, without a slash at the end.
+    :param extra: the connection's extras as a dict.
+    """
+
+    conn_id: str
+    system: str
+    base_url: str
+    login: str | None
+    password: str | None = field(repr=False)
+    extra: dict[str, Any] = field(repr=False)
+
+    @classmethod
+    def read(
+        cls, connection: Any, *, system: str, default_host: str | None = None, extra: Any = None
+    ) -> ConnectionSettings:
+        """Read *connection*, an :class:`airflow.sdk.Connection`.
+
+        :param default_host: address to use where the connection names none.
+        :param extra: the extras, where the caller has read them already (asynchronously).
+        :raises VismaConnectionConfigError: there is no usable address.
+        """
+        host = (connection.host or default_host or "").strip().rstrip("/")
+        if "://" not in host and host:
+            host = f"{connection.schema or 'https'}://{host}"
+        if connection.port and host:
+            host = f"{host}:{connection.port}"
+        parts = urlsplit(host)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
+            raise VismaConnectionConfigError(
+                "the connection's host is not an address",
+                system=system,
+                conn_id=connection.conn_id,
+                advice="Set host to something like https://api.example.com, without user name or password.",
+            )
+        return cls(
+            conn_id=connection.conn_id,
+            system=system,
+            base_url=host,
+            login=connection.login or None,
+            password=connection.password or None,
+            extra=dict(extra if extra is not None else connection.extra_dejson),
+        )
+
+    def required(self, **named: Any) -> None:
+        """Check that fields are filled in.
+
+        :param named: label (with ``_`` for a space) and value of each field.
+        :raises VismaConnectionConfigError: names every empty one.
+        """
+        missing = [label.replace("_", " ") for label, value in named.items() if not value]
+        if missing:
+            raise VismaConnectionConfigError(
+                f"the connection lacks {', '.join(missing)}",
+                system=self.system,
+                conn_id=self.conn_id,
+                advice="Fill it in under Admin > Connections.",
+            )
+
+    def positive_int(self, key: str, default: int) -> int:
+        """Return extra *key* as a whole number above zero."""
+        value = self.extra.get(key)
+        if value in (None, ""):
+            return default
+        try:
+            number = int(value)
+        except (TypeError, ValueError):
+            number = 0
+        if number < 1:
+            raise VismaConnectionConfigError(
+                f"the connection's extra {key} is not a whole number above zero",
+                system=self.system,
+                conn_id=self.conn_id,
+                advice="Correct it under Admin > Connections.",
+            )
+        return number
+
+    @property
+    def limits(self) -> HttpLimits:
+        """Bounds on a call, with the connection's own time-out."""
+        return HttpLimits(read=float(self.positive_int("timeout", 120)))
+
+    @property
+    def verify(self) -> bool | ssl.SSLContext:
+        """What the HTTP library wants to know about TLS."""
+        value = self.extra.get("verify", self.extra.get("verify_ssl", True))
+        if isinstance(value, str) and value.strip().lower() not in ("", "true", "false"):
+            return ssl.create_default_context(cafile=value)
+        return str(value).strip().lower() != "false"
+
+    @property
+    def proxy(self) -> str | None:
+        """Address of the proxy for this connection's scheme."""
+        proxies = self.extra.get("proxies") or self.extra.get("proxy")
+        if isinstance(proxies, dict):
+            return proxies.get(urlsplit(self.base_url).scheme)
+        return proxies or None
+
+    def requests_session(self) -> requests.Session:
+        """Return a session from HttpHook: its proxy, TLS and adapters, no credentials and no extra header."""
+        return _TransportHook(self).get_conn()
+
+
+class _TransportHook(HttpHook):
+    """HttpHook on the transport part of a connection."""
+
+    def __init__(self, settings: ConnectionSettings) -> None:
+        super().__init__(http_conn_id=settings.conn_id)
+        self._settings = settings
+
+    def get_connection(self, conn_id: str) -> Connection:  # type: ignore[override]
+        """Return the connection's address and transport options, without its secrets."""
+        options = {key: value for key, value in self._settings.extra.items() if key in _TRANSPORT_KEYS}
+        if "verify" in options:
+            value = str(options["verify"]).strip().lower()
+            options["verify"] = {"true": True, "": True, "false": False}.get(value, options["verify"])
+        proxy = options.pop("proxy", None)
+        if isinstance(proxy, str) and proxy:
+            options["proxies"] = {"http": proxy, "https": proxy}
+        return Connection(
+            conn_id=conn_id,
+            conn_type="http",
+            host=self._settings.base_url,
+            extra=json.dumps(options),
+        )

@@ -1,0 +1,43 @@
+"""What Airflow asks of a provider. Every component loads this early, so it imports nothing heavy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_provider_visma.connections import CONNECTION_TYPES
+
+_INTEGRATIONS = {
+    "Nmbrs": ("nmbrs", "https://api.nmbrs.nl/soap/v3/EmployeeService.asmx"),
+    "Dialog": ("dialog", "https://www.dialog.nl"),
+    "Visma.net HRM & Payroll": ("hrm", "https://api.analytics1.hrm.visma.net/docs/openapi.html"),
+}
+
+
+def _modules(room: str, *systems: str) -> list[dict[str, Any]]:
+    return [
+        {
+            "integration-name": name,
+            "python-modules": [f"airflow_provider_visma.{room}.{module}"],
+        }
+        for name, (module, _) in _INTEGRATIONS.items()
+        if module in systems
+    ]
+
+
+def get_provider_info() -> dict[str, Any]:
+    """Return the provider's metadata; shape: Airflow's ``provider_info.schema.json``."""
+    return {
+        "package-name": "airflow-provider-visma",
+        "name": "Visma",
+        "description": "Nmbrs, Dialog and Visma.net HRM & Payroll.",
+        "integrations": [
+            {"integration-name": name, "external-doc-url": url, "tags": ["service"]}
+            for name, (_, url) in _INTEGRATIONS.items()
+        ],
+        "hooks": _modules("hooks", "nmbrs", "dialog", "hrm"),
+        "operators": _modules("operators", "nmbrs", "dialog", "hrm"),
+        "sensors": _modules("sensors", "hrm"),
+        "triggers": _modules("triggers", "hrm"),
+        "connection-types": list(CONNECTION_TYPES),
+        "asset-uris": [{"schemes": ["visma"], "handler": None}],
+    }

@@ -1,0 +1,1 @@
+"""The Visma systems, simulated on loopback."""
