@@ -1,0 +1,191 @@
+"""One synthetic person, computed from (seed, index) alone.
+
+Nothing here looks at another person except the messy pairs, which look at their predecessor; so any person
+costs the same, in any order, and no list of people exists.
+
+Messy cases, exact for every 100 consecutive people (``(index + seed) % 100``):
+
+====== =====================================================================
+slot   case
+====== =====================================================================
+0      no work e-mail (a private one is there)
+1      work e-mail is an empty element
+2      no nickname
+3      no last name
+4      no nickname and no work e-mail
+11     same work e-mail as the person before
+21     same, in capitals
+31     same, with spaces around it
+41     same, and no nickname (the two therefore fall under different reasons)
+51, 61 same employee number as the person before
+====== =====================================================================
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from typing import Final, NamedTuple
+
+_MASK: Final = (1 << 64) - 1
+EMAIL_DOMAIN: Final = "example.com"
+FIRST_EMPLOYEE_ID: Final = 500_003
+EMPLOYEE_ID_STEP: Final = 3
+
+NICKNAMES: Final = (
+    *(
+        "Anna",
+        "Bram",
+        "Carlijn",
+        "Daan",
+        "Emma",
+        "Finn",
+        "Guusje",
+        "Hugo",
+        "Iris",
+        "Jan",
+        "Kim",
+        "Lotte",
+        "Milan",
+    ),
+    *(
+        "Noor",
+        "Oscar",
+        "Pien",
+        "Quinten",
+        "Roos",
+        "Sem",
+        "Tess",
+        "Ulrich",
+        "Vera",
+        "Wout",
+        "Xandra",
+        "Yara",
+        "Zoë",
+    ),
+    *("José", "Bjørn", "Łukasz", "Renée", "Şeyma", "Jürgen", "Željka", "Αλέξης", "Ольга", "美咲", "D'Arcy"),
+)
+# The word "test" or "example" in many languages: nobody is called this.
+LAST_NAMES: Final = (
+    *("Testpersoon", "Voorbeeld", "Proefkonijn", "Beispiel", "Exemplum", "Prøveperson", "Přykład", "Esempio"),
+    *(
+        "Échantillon",
+        "Übungsmann",
+        "Näyte",
+        "Δοκιμή",
+        "Пример",
+        "テスト",
+        "Test-Voorbeeld",
+        "O'Testly",
+        "Test & Co",
+    ),
+)
+PREFIXES: Final = (None, None, None, "van", "de", "van der", "ten", None)
+PLACES: Final = ("Testdam", "Voorbeeldhoven", "'s-Proefbosch", "Übungen", None)
+_BIRTH_EPOCH: Final = date(1958, 1, 1)
+_CREATION_EPOCH: Final = datetime(2012, 1, 2, 8, 0)
+
+
+class Person(NamedTuple):
+    """A person as the personal records of Nmbrs and HRM describe them.
+
+    A named tuple because it is built once per person and per answer: half the cost of a frozen dataclass.
+    """
+
+    position: int
+    employee_id: int
+    number: int
+    company_id: int
+    nickname: str | None
+    first_name: str
+    initials: str
+    prefix: str | None
+    last_name: str | None
+    gender: str
+    birthday: date
+    birthplace: str | None
+    email_work: str | None
+    email_private: str
+    phone_mobile: str
+    bsn: str
+    created: datetime
+    start_year: int
+    start_period: int
+    mix: int
+    """64 well-mixed bits of (seed, index), for attributes that only one dataset has."""
+
+    @property
+    def display_name(self) -> str:
+        """The name as Nmbrs shows it, in lists."""
+        return (
+            " ".join(part for part in (self.nickname, self.prefix, self.last_name) if part)
+            or f"#{self.number}"
+        )
+
+    @property
+    def initial_day(self) -> date:
+        """First day in service."""
+        return self.created.date().replace(day=1)
+
+
+def mix(seed: int, index: int) -> int:
+    """Spread (seed, index) over 64 bits (the finaliser of SplitMix64)."""
+    value = (index * 0x9E3779B97F4A7C15 + seed * 0xD1B54A32D192ED03 + 0x632BE59BD9B4E019) & _MASK
+    value = ((value ^ (value >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+    value = ((value ^ (value >> 27)) * 0x94D049BB133111EB) & _MASK
+    return value ^ (value >> 31)
+
+
+def employee_id(index: int) -> int:
+    """The Nmbrs EmployeeId of the person at `index`; ids have gaps, so that a wrong id exists."""
+    return FIRST_EMPLOYEE_ID + EMPLOYEE_ID_STEP * index
+
+
+def index_of(identifier: int) -> int | None:
+    """Invert :func:`employee_id`; None when no index has this id."""
+    index, rest = divmod(identifier - FIRST_EMPLOYEE_ID, EMPLOYEE_ID_STEP)
+    return index if rest == 0 and index >= 0 else None
+
+
+def make_person(seed: int, index: int, company_id: int, company_start: int) -> Person:
+    """Compute the person at `index`.
+
+    :param company_start: index of the company's first person; employee numbers count from there, so that they
+        repeat between companies.
+    """
+    bits = mix(seed, index)
+    slot = (index + seed) % 100
+    nickname = NICKNAMES[bits % 37]
+    created = _CREATION_EPOCH + timedelta(days=(bits >> 8) % 4700, milliseconds=(bits >> 24) % 30_000_000)
+    paired = index > 0 and slot in (11, 21, 31, 41)
+    local = f"test.{index - 1 if paired else index}"
+    email: str | None = f"{local}@{EMAIL_DOMAIN}"
+    if slot == 21 and paired:
+        email = f"{local}@{EMAIL_DOMAIN}".upper()
+    elif slot == 31 and paired:
+        email = f" {local}@{EMAIL_DOMAIN} "
+    elif slot in (0, 4):
+        email = None
+    elif slot == 1:
+        email = ""
+    return Person(
+        position=index,
+        employee_id=FIRST_EMPLOYEE_ID + EMPLOYEE_ID_STEP * index,
+        number=index - company_start + (0 if slot in (51, 61) else 1),
+        company_id=company_id,
+        nickname=None if slot in (2, 4, 41) else nickname,
+        first_name=nickname,
+        initials=f"{nickname[0]}.",
+        prefix=PREFIXES[(bits >> 12) & 7],
+        last_name=None if slot == 3 else LAST_NAMES[(bits >> 16) % 17],
+        gender=("male", "female", "female", "male", "undefined")[(bits >> 20) % 5],
+        birthday=_BIRTH_EPOCH + timedelta(days=(bits >> 28) % 17_000),
+        birthplace=PLACES[(bits >> 32) % 5],
+        email_work=email,
+        email_private=f"prive.{index}@example.org",
+        phone_mobile=f"+3160000{index % 10_000:04d}",
+        bsn=f"9999{index % 100_000:05d}",
+        created=created,
+        start_year=created.year,
+        start_period=created.month,
+        mix=bits,
+    )
