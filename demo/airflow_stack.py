@@ -1,0 +1,199 @@
+"""A real Airflow on this machine, in a folder of its own: API server, scheduler, DAG processor, triggerer.
+
+Whatever ends the `with` block (its end, an exception, Ctrl-C, SIGTERM) stops every process it started.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Final, Self
+
+from demo.airflow_api import AirflowApi, TaskInstance, wait_until
+from demo.airflow_settings import USER, free_port, write_settings
+from demo.components import Component, airflow_command, processes_of, stop
+
+START_SECONDS: Final = 120.0
+PARTS: Final = {
+    "api-server": ("api-server",),
+    "scheduler": ("scheduler", "--skip-serve-logs"),
+    "dag-processor": ("dag-processor",),
+    "triggerer": ("triggerer", "--skip-serve-logs"),
+}
+
+
+class AirflowStack:
+    """Start Airflow on entering, stop it on leaving.
+
+    :param home: becomes AIRFLOW_HOME; made when it is missing. Database and logs stay behind in it.
+    :param dag_folders: folders with DAG files.
+    :param environment: added to the environment of every process, such as `AIRFLOW_CONN_…`.
+    :param parallelism: how many tasks may run at once.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        *,
+        dag_folders: Sequence[Path],
+        environment: Mapping[str, str],
+        parallelism: int = 4,
+    ) -> None:
+        self.home = home.resolve()
+        self.user = USER
+        self.password = ""
+        self._dag_folders = [folder.resolve() for folder in dag_folders]
+        self._environment = _environment(self.home, environment)
+        self._parallelism = parallelism
+        self._parts: dict[str, Component] = {}
+        self._previous_sigterm: signal.Handlers | None = None
+
+    def __enter__(self) -> Self:
+        self._turn_sigterm_into_an_exception()
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def url(self) -> str:
+        """Return where UI and API are."""
+        return self.api.url
+
+    @property
+    def log_folder(self) -> Path:
+        """Return the folder with the logs of tasks and components."""
+        return self.home / "logs"
+
+    def wait_for_dags(self, *dag_ids: str, seconds: float = 60.0) -> None:
+        """Wait until these DAGs are parsed, and let them run.
+
+        :raises RuntimeError: when a DAG file cannot be imported; the message holds the traceback.
+        """
+
+        def parsed() -> bool:
+            if errors := self.api.import_errors():
+                raise RuntimeError("\n".join(errors))
+            return set(dag_ids) <= self.api.dag_ids()
+
+        wait_until(f"the DAGs {', '.join(dag_ids)}", parsed, seconds=seconds)
+        for dag_id in dag_ids:
+            self.api.unpause(dag_id)
+
+    def kill_worker(self, instance: TaskInstance) -> None:
+        """Kill the process that runs this task at this moment, without a chance to clean up.
+
+        :raises RuntimeError: when no process runs it.
+        """
+        title = f"airflow worker -- {instance.id}"
+        for process in processes_of([self._parts["scheduler"]]):
+            if title in " ".join(process.cmdline()):
+                process.kill()
+                return
+        raise RuntimeError(f"no process runs {instance.label} of {instance.dag_id}")
+
+    def restart_triggerer(self) -> None:
+        """Stop the triggerer and start another, as a deployment does."""
+        stop([self._parts.pop("triggerer")])
+        self._launch("triggerer")
+
+    def stop(self) -> None:
+        """End every process; a Ctrl-C meanwhile is not listened to. Harmless when nothing runs."""
+        with _interrupts_ignored():
+            stop(self._parts.values())
+        self._parts.clear()
+        if self._previous_sigterm is not None:
+            signal.signal(signal.SIGTERM, self._previous_sigterm)
+            self._previous_sigterm = None
+
+    def _start(self) -> None:
+        self.log_folder.mkdir(parents=True, exist_ok=True)
+        port = free_port()
+        self.password = write_settings(
+            self.home, dag_folders=self._dag_folders, port=port, parallelism=self._parallelism
+        )
+        self._migrate()
+        for name in PARTS:
+            self._launch(name)
+        self.api = AirflowApi(f"http://127.0.0.1:{port}")
+        wait_until("Airflow to be healthy", self._is_healthy, seconds=START_SECONDS)
+        self.api.sign_in(user=self.user, password=self.password)
+
+    def _migrate(self) -> None:
+        log_file = self.log_folder / "migrate.log"
+        with log_file.open("wb") as output:
+            done = subprocess.run(
+                airflow_command("db", "migrate"),
+                env=self._environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                check=False,
+            )
+        if done.returncode:
+            raise RuntimeError(f"airflow db migrate failed:\n{tail(log_file)}")
+
+    def _launch(self, name: str) -> None:
+        self._parts[name] = Component(
+            *PARTS[name], environment=self._environment, log_file=self.log_folder / f"{name}.log"
+        )
+
+    def _is_healthy(self) -> bool:
+        for part in self._parts.values():
+            if part.exit_code is not None:
+                raise RuntimeError(f"airflow {part.name} ended ({part.exit_code}):\n{tail(part.log_file)}")
+        health = self.api.health()
+        return health is not None and all(one["status"] == "healthy" for one in health.values())
+
+    def _turn_sigterm_into_an_exception(self) -> None:
+        def leave(number: int, frame: FrameType | None) -> None:
+            raise SystemExit(128 + number)
+
+        if threading.current_thread() is threading.main_thread():
+            self._previous_sigterm = signal.signal(signal.SIGTERM, leave)  # type: ignore[assignment]
+
+
+def tail(log_file: Path, lines: int = 30) -> str:
+    """Return the last lines of a log."""
+    return "\n".join(log_file.read_text(errors="replace").splitlines()[-lines:])
+
+
+@contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = [signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)]
+    try:
+        yield
+    finally:
+        for number, handler in zip((signal.SIGINT, signal.SIGTERM), previous, strict=True):
+            signal.signal(number, handler)
+
+
+def _environment(home: Path, additions: Mapping[str, str]) -> dict[str, str]:
+    """Return this process's environment, without what would change Airflow, and with what it needs."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        # Byte code has to be kept: without it every process compiles Airflow anew, two seconds each.
+        if not name.startswith("AIRFLOW_") and name != "PYTHONDONTWRITEBYTECODE"
+    }
+    return {
+        **kept,
+        "AIRFLOW_HOME": str(home),
+        "NO_PROXY": ",".join(filter(None, (kept.get("NO_PROXY"), "127.0.0.1", "localhost"))),
+        **additions,
+    }
