@@ -1,0 +1,324 @@
+"""Files at a destination: published whole, or not at all.
+
+Stage, verify, publish, and the manifest last. Whoever reads a folder reads its ``_manifest.json`` first:
+no manifest, no files. A re-run of the same publication writes the same keys again.
+
+Airflow's ``ObjectStoragePath.open("wb")`` publishes a truncated object when the writer fails half-way,
+so nothing here is ever written to its final place: a local destination gets a rename within its own
+file system, any other one an upload of a complete private file.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+import signal
+import tempfile
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from airflow_provider_visma.exceptions import VismaContentError, VismaStorageError
+
+if TYPE_CHECKING:
+    from airflow.sdk import ObjectStoragePath
+
+MANIFEST_NAME = "_manifest.json"
+
+_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=-]*")
+_WRITE_BUFFER = 1024 * 1024
+
+
+class StagedFile:
+    """A private local file that counts and hashes what is written to it.
+
+    Use it in a ``with``; a block that raises leaves it incomplete, and an incomplete file is never
+    published. One thread writes one file.
+
+    :ivar size: bytes written.
+    :ivar rows: rows the writer counted, or None where it does not count.
+    :ivar header: column names, where the file has any.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.size = 0
+        self.rows: int | None = None
+        self.header: tuple[str, ...] | None = None
+        self.complete = False
+        self._hash = hashlib.sha256()
+        self._file = open(path, "xb", buffering=_WRITE_BUFFER, opener=_private)  # noqa: SIM115
+
+    @property
+    def name(self) -> str:
+        """Name the file will have at the destination."""
+        return self.path.name
+
+    @property
+    def sha256(self) -> str:
+        """Hex digest of what was written."""
+        return self._hash.hexdigest()
+
+    def write(self, chunk: bytes) -> None:
+        """Append *chunk*."""
+        self._file.write(chunk)
+        self._hash.update(chunk)
+        self.size += len(chunk)
+
+    def restart(self) -> None:
+        """Forget what was written: the source has to be read again from its first byte."""
+        self._file.seek(0)
+        self._file.truncate()
+        self._hash = hashlib.sha256()
+        self.size = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._file.close()
+        self.complete = kind is None
+
+
+class Publication:
+    """Files that become visible in *folder* together, or not at all.
+
+    Leaving the ``with`` removes everything that was staged: after success, after an error, and on
+    SIGTERM, where Airflow itself only calls ``on_kill`` and lets the task run on until SIGKILL. What a
+    killed worker (SIGKILL) left behind is removed by the next publication to the same folder.
+
+    :param folder: where the files belong, e.g. ``s3://conn@bucket/hrm/employees/run_id=…``.
+    :param staging_dir: directory with room for all files until they are uploaded, for a destination that
+        is not local. Default: the system's directory for temporary files. A local destination is
+        always staged in *folder* itself, since a rename cannot cross file systems.
+    """
+
+    def __init__(self, folder: ObjectStoragePath, *, staging_dir: Path | None = None) -> None:
+        self.folder = folder
+        self._local = _local_directory(folder)
+        self._staging_parent = self._local or staging_dir or Path(tempfile.gettempdir())
+        # The folder's name in the prefix tells our leftovers from those of other destinations.
+        self._prefix = f".visma-staging-{hashlib.sha256(str(folder).encode()).hexdigest()[:12]}-"
+        self._staged: dict[str, StagedFile] = {}
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        self._staging_parent.mkdir(parents=True, exist_ok=True)
+        self._remove_leftovers()
+        self._directory, self._claim = self._claimed_directory()
+        self._main_thread = threading.current_thread() is threading.main_thread()
+        if self._main_thread:
+            self._previous_handler = signal.signal(signal.SIGTERM, self._terminate)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            shutil.rmtree(self._directory, ignore_errors=True)
+            os.close(self._claim)
+        finally:
+            if self._main_thread:
+                signal.signal(signal.SIGTERM, self._previous_handler)
+
+    def stage(self, name: str) -> StagedFile:
+        """Open a private file that will be published as *name*; may be called from any thread."""
+        if not _FILE_NAME.fullmatch(name):
+            raise ValueError(f"{name!r} is not a plain file name")
+        with self._lock:
+            if name in self._staged:
+                raise ValueError(f"{name} is staged already")
+            staged = StagedFile(self._directory / name)
+            self._staged[name] = staged
+        return staged
+
+    def discard(self, staged: StagedFile) -> None:
+        """Drop a staged file: it was only a step to another one."""
+        with self._lock:
+            del self._staged[staged.name]
+        staged.path.unlink()
+
+    def publish(self, manifest: Mapping[str, Any]) -> dict[str, Any]:
+        """Verify all files, put them in place, and write the manifest last.
+
+        :param manifest: what to say about the files, JSON values only; ``uri``, ``bytes``, ``rows`` (where
+            every file has a count) and ``files`` are added.
+        :return: the manifest as written.
+        :raises VismaStorageError: a file is not what was written to it, or the destination failed.
+        """
+        staged = sorted(self._staged.values(), key=lambda file: file.name)
+        for file in staged:
+            _verify(file)
+        written: dict[str, Any] = {
+            **manifest,
+            "uri": str(self.folder),
+            "bytes": sum(file.size for file in staged),
+            "files": [self._entry(file) for file in staged],
+        }
+        if "rows" not in manifest and staged and all(file.rows is not None for file in staged):
+            written["rows"] = sum(file.rows or 0 for file in staged)
+        try:
+            earlier = self._withdraw_earlier()
+            for file in staged:
+                self._place(file)
+            with StagedFile(self._directory / MANIFEST_NAME) as manifest_file:
+                manifest_file.write(json.dumps(written, ensure_ascii=False, indent=1).encode())
+            self._place(manifest_file)
+            self._remove_stale(earlier - {file.name for file in staged})
+        except OSError as error:
+            raise VismaStorageError(
+                f"the files could not be published ({type(error).__name__}: {error.strerror or 'failed'})",
+                operation=str(self.folder),
+                advice="No manifest was written, so nobody reads them; a retry writes the same files again.",
+            ) from error
+        _report_lineage(self.folder)
+        return written
+
+    def _entry(self, file: StagedFile) -> dict[str, Any]:
+        entry = {"uri": str(self.folder / file.name), "bytes": file.size, "sha256": file.sha256}
+        return entry if file.rows is None else {**entry, "rows": file.rows}
+
+    def _place(self, file: StagedFile) -> None:
+        if self._local is not None:
+            # As readable as the folder it lands in; its owner decides that, not this process's umask.
+            file.path.chmod(self._local.stat().st_mode & 0o666)
+            file.path.replace(self._local / file.name)
+            return
+        target = self.folder / file.name
+        target.fs.put_file(str(file.path), target.path)
+        target.fs.invalidate_cache(self.folder.path)
+        if target.fs.size(target.path) != file.size:
+            raise VismaStorageError(
+                f"{file.name} has another size at the destination than here", operation=str(self.folder)
+            )
+
+    def _withdraw_earlier(self) -> set[str]:
+        """Take an earlier manifest away before its files are overwritten; return their names."""
+        try:
+            earlier = read_manifest(self.folder)
+        except VismaContentError:
+            earlier = {}
+        if earlier is None:
+            return set()
+        manifest = self.folder / MANIFEST_NAME
+        manifest.fs.rm_file(manifest.path)
+        names = {str(file["uri"]).rsplit("/", 1)[-1] for file in earlier.get("files", [])}
+        return {name for name in names if _FILE_NAME.fullmatch(name)}
+
+    def _remove_stale(self, names: set[str]) -> None:
+        for name in names:
+            with suppress(FileNotFoundError):
+                stale = self.folder / name
+                stale.fs.rm_file(stale.path)
+
+    def _claimed_directory(self) -> tuple[Path, int]:
+        """Return a new private directory and the lock that says its owner lives."""
+        while True:
+            directory = Path(tempfile.mkdtemp(prefix=self._prefix, dir=self._staging_parent))
+            claim = _try_lock(directory)
+            # Another publication may have taken it for a leftover before the lock was ours.
+            if claim is not None and directory.exists():
+                return directory, claim
+
+    def _remove_leftovers(self) -> None:
+        for directory in self._staging_parent.glob(f"{self._prefix}*"):
+            claim = _try_lock(directory)
+            if claim is not None:
+                shutil.rmtree(directory, ignore_errors=True)
+                os.close(claim)
+
+    def _terminate(self, signum: int, frame: FrameType | None) -> None:
+        # Threads may still be writing, and SIGKILL follows in seconds: the files go first.
+        shutil.rmtree(self._directory, ignore_errors=True)
+        if callable(self._previous_handler):
+            self._previous_handler(signum, frame)
+        raise SystemExit(128 + signum)
+
+
+def read_manifest(folder: ObjectStoragePath) -> dict[str, Any] | None:
+    """Return the manifest of *folder*, or None where nothing (whole) was published.
+
+    :raises VismaContentError: there is one, and it is not a JSON object.
+    """
+    path = folder / MANIFEST_NAME
+    try:
+        text = path.fs.cat_file(path.path)
+    except FileNotFoundError:
+        return None
+    try:
+        manifest = json.loads(text)
+    except ValueError:
+        manifest = None
+    if not isinstance(manifest, dict):
+        raise VismaContentError("the manifest is not a JSON object", operation=str(path))
+    return manifest
+
+
+def stage_jsonl(publication: Publication, name: str, rows: Iterable[Mapping[str, Any]]) -> int:
+    """Stage *rows* as one JSON object per line, as they come; return how many there were."""
+    count = 0
+    with publication.stage(name) as staged:
+        for row in rows:
+            staged.write(json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
+            count += 1
+        staged.rows = count
+    return count
+
+
+def read_jsonl(path: ObjectStoragePath) -> Iterator[dict[str, Any]]:
+    """Iterate over the objects of a file that :func:`stage_jsonl` wrote."""
+    with path.fs.open(path.path, "rb") as lines:
+        for line in lines:
+            yield json.loads(line)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _local_directory(folder: ObjectStoragePath) -> Path | None:
+    from fsspec.implementations.local import LocalFileSystem
+
+    return Path(folder.path) if isinstance(folder.fs, LocalFileSystem) else None
+
+
+def _try_lock(directory: Path) -> int | None:
+    """Lock *directory* for the life of this process; return None where somebody else has it."""
+    try:
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def _verify(file: StagedFile) -> None:
+    if not file.complete:
+        raise VismaStorageError(f"{file.name} was not written to its end")
+    if file.path.stat().st_size != file.size:
+        raise VismaStorageError(f"{file.name} has another size on disk than was written")
+
+
+def _report_lineage(folder: ObjectStoragePath) -> None:
+    from airflow.sdk.lineage import get_hook_lineage_collector
+
+    get_hook_lineage_collector().add_output_asset(context=folder, uri=str(folder))
