@@ -1,0 +1,63 @@
+"""The Airflow connections that lead to a sandbox, in the JSON form that ``AIRFLOW_CONN_*`` takes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from visma_sandbox import credentials
+from visma_sandbox.connect import ALL_SCOPES
+
+DEFAULT_URL = "http://127.0.0.1:8765"
+DEFAULT_FILES_URL = "http://127.0.0.1:8766"
+
+
+def connections(
+    url: str = DEFAULT_URL, files_url: str = DEFAULT_FILES_URL, certificate: str | None = None
+) -> dict[str, dict[str, Any]]:
+    """Connection id -> conn_type, host, login, password, extra.
+
+    :param certificate: PEM file to trust when the sandbox serves TLS.
+    """
+    trust = {} if certificate is None else {"verify": certificate}
+    return {
+        "nmbrs_default": {
+            "conn_type": "nmbrs",
+            "host": url,
+            "login": credentials.NMBRS_LOGIN,
+            "password": credentials.NMBRS_TOKEN,
+            "extra": {"domain": credentials.NMBRS_DOMAIN, **trust},
+        },
+        "dialog_default": {
+            "conn_type": "dialog",
+            "host": f"{url}/scim/v2",
+            "password": credentials.DIALOG_TOKEN,
+            "extra": {**trust},
+        },
+        "visma_hrm_default": {
+            "conn_type": "visma_hrm",
+            "host": url,
+            "login": credentials.HRM_CLIENT_ID,
+            "password": credentials.HRM_CLIENT_SECRET,
+            "extra": {
+                "connect_url": f"{url}/connect/token",
+                "tenant_id": credentials.HRM_TENANT_ID,
+                "scopes": " ".join(ALL_SCOPES),
+                "file_hosts": urlsplit(files_url).hostname,
+                "allow_insecure_files": True,
+                **trust,
+            },
+        },
+    }
+
+
+def environment(found: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """The same as environment variables.
+
+    :param found: what :func:`connections` returned.
+    """
+    return {
+        f"AIRFLOW_CONN_{conn_id.upper()}": json.dumps(connection) for conn_id, connection in found.items()
+    }

@@ -1,0 +1,15 @@
+"""The accounts every sandbox accepts: fixed, synthetic, and worth nothing anywhere else."""
+
+from __future__ import annotations
+
+from typing import Final
+
+NMBRS_LOGIN: Final = "api@visma-sandbox.example"
+NMBRS_TOKEN: Final = "0123456789abcdef0123456789abcdef"  # noqa: S105 - synthetic
+NMBRS_DOMAIN: Final = "sandbox"
+
+HRM_CLIENT_ID: Final = "isv_visma_sandbox"
+HRM_CLIENT_SECRET: Final = "visma-sandbox-client-secret"  # noqa: S105 - synthetic
+HRM_TENANT_ID: Final = "5a2d0b0c-0000-4000-8000-000000000001"
+
+DIALOG_TOKEN: Final = "visma-sandbox-dialog-token"  # noqa: S105 - synthetic
