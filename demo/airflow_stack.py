@@ -48,6 +48,8 @@ class AirflowStack:
         self.home = home.resolve()
         self.user = USER
         self.password = ""
+        self._port = free_port()
+        self.api = AirflowApi(f"http://127.0.0.1:{self._port}")
         self._dag_folders = [folder.resolve() for folder in dag_folders]
         self._environment = _environment(self.home, environment)
         self._parallelism = parallelism
@@ -112,6 +114,7 @@ class AirflowStack:
 
     def stop(self) -> None:
         """End every process; a Ctrl-C meanwhile is not listened to. Harmless when nothing runs."""
+        self.api.close()  # the server waits for open connections before it ends
         with _interrupts_ignored():
             stop(self._parts.values())
         self._parts.clear()
@@ -121,14 +124,12 @@ class AirflowStack:
 
     def _start(self) -> None:
         self.log_folder.mkdir(parents=True, exist_ok=True)
-        port = free_port()
         self.password = write_settings(
-            self.home, dag_folders=self._dag_folders, port=port, parallelism=self._parallelism
+            self.home, dag_folders=self._dag_folders, port=self._port, parallelism=self._parallelism
         )
         self._migrate()
         for name in PARTS:
             self._launch(name)
-        self.api = AirflowApi(f"http://127.0.0.1:{port}")
         wait_until("Airflow to be healthy", self._is_healthy, seconds=START_SECONDS)
         self.api.sign_in(user=self.user, password=self.password)
 

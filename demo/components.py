@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 
-GRACE_SECONDS = 8.0
+GRACE_SECONDS = 5.0
 
 
 class Component:

@@ -1,0 +1,60 @@
+# Every target sets up what it needs: a machine with make and Python 3.11 or newer is enough.
+# Another interpreter: make PYTHON=/usr/bin/python3.12 demo
+
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+UV := .tools/bin/uv
+RUN := .venv/bin/
+STAMP := .venv/.installed
+
+# uv takes the interpreter above and never downloads one.
+export UV_PYTHON_DOWNLOADS := never
+# Each test and each task reads its settings from its own home, never from the caller's.
+unexport AIRFLOW_HOME AIRFLOW_CONFIG
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo up test lint format bench wheel clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(STAMP) ## Make .venv with everything in it
+
+demo: $(STAMP) ## Run the main DAGs on a real Airflow against the sandbox and check the outcome
+	@$(RUN)python -m demo run
+
+up: $(STAMP) ## Leave Airflow's UI and the sandbox running until Ctrl-C
+	@$(RUN)python -m demo up
+
+test: lint ## Everything: lint, types, import rules, unit, integration and end-to-end tests
+	$(RUN)python -m pytest
+
+lint: $(STAMP) ## Style, types and import rules
+	$(RUN)ruff check .
+	$(RUN)ruff format --check .
+	$(RUN)mypy
+	$(RUN)lint-imports
+
+format: $(STAMP) ## Rewrite the code in the one style
+	$(RUN)ruff check --fix .
+	$(RUN)ruff format .
+
+bench: $(STAMP) ## Measure each hot path beside its peers
+	$(RUN)python -m benchmarks
+
+wheel: $(STAMP) ## Build the distributions of provider and sandbox into dist/
+	$(UV) build --all-packages
+
+clean: ## Remove what the other targets made, the virtual environment included
+	rm -rf .venv .tools .demo dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(STAMP): $(UV) uv.lock pyproject.toml sandbox/pyproject.toml
+	$(UV) sync --frozen --all-packages --compile-bytecode --python "$(PYTHON)"
+	@touch $@
+
+$(UV):
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("$(PYTHON) is Python %d.%d; 3.11 or newer is needed: make PYTHON=<path> <target>" % sys.version_info[:2])'
+	$(PYTHON) -m venv .tools
+	.tools/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@touch $@
