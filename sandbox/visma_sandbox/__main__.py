@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
+from pathlib import Path
 
 from visma_sandbox.connections import DEFAULT_FILES_URL, DEFAULT_URL, connections, environment
 from visma_sandbox.server import ServeOptions, run
@@ -25,6 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 employees=chosen.employees,
                 seed=chosen.seed,
                 tls=chosen.tls,
+                dialog_file=chosen.dialog_file,
             )
         )
     found = connections(chosen.url, chosen.files_url, chosen.certificate)
@@ -44,6 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--employees", type=int, default=500, help="people in the organisation (up to 100000)")
     serve.add_argument("--seed", type=int, default=1, help="the same seed gives the same people")
     serve.add_argument("--tls", action="store_true", help="https with a certificate made for this run")
+    serve.add_argument("--dialog-file", type=Path, help="JSON file in which Dialog is kept over restarts")
 
     shown = commands.add_parser("connections", help="print the Airflow connections that lead to a sandbox")
     shown.add_argument("--url", default=DEFAULT_URL)

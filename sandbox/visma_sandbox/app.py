@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from visma_sandbox import connect, control, files, hrm, wire
+from visma_sandbox import connect, control, dialog, files, hrm, wire
 from visma_sandbox.connect import TokenBook
 from visma_sandbox.exchange import Exchange
 from visma_sandbox.faults import FaultBook
@@ -37,7 +37,7 @@ class SystemModule(Protocol):
         """Its routes on the main port; its state, its counts and its reset are registered here too."""
 
 
-SYSTEMS: tuple[SystemModule, ...] = (connect, hrm, files)
+SYSTEMS: tuple[SystemModule, ...] = (connect, hrm, files, dialog)
 
 
 class Answered(Exception):
@@ -54,21 +54,26 @@ class Sandbox:
     :param employees: how many people the organisation has.
     :param seed: the same seed gives the same people.
     :param folder: where exports are written; the caller removes it.
+    :param dialog_file: where Dialog is kept over restarts; None forgets it.
     :ivar url: where the services are reached; set when the port is known, as is ``files_url``.
     :ivar certificate: PEM file for clients to trust; None without TLS.
     """
 
-    def __init__(self, *, employees: int = 500, seed: int = 1, folder: Path) -> None:
+    def __init__(
+        self, *, employees: int = 500, seed: int = 1, folder: Path, dialog_file: Path | None = None
+    ) -> None:
         self.url = ""
         self.files_url = ""
         self.certificate: str | None = None
         self.folder = folder
+        self.dialog_file = dialog_file
         self.organisation = Organisation(employees, seed)
         self.tokens = TokenBook()
         self.settings = Settings(system.SETTINGS for system in SYSTEMS)
         self.faults = FaultBook(wire.FAULT_KINDS.union(*(system.FAULT_KINDS for system in SYSTEMS)))
         self.journal = Journal()
         self.counts: dict[str, Callable[[], Any]] = {}
+        self.background: list[Callable[[web.Application], AsyncIterator[None]]] = []
         self._resets: list[Callable[[], None]] = []
 
     def clock(self) -> float:
@@ -136,6 +141,7 @@ def build_app(sandbox: Sandbox) -> web.Application:
     for system in SYSTEMS:
         app.add_routes(system.routes(sandbox))
     app.add_routes(control.routes(sandbox))
+    app.cleanup_ctx.extend(sandbox.background)
     return app
 
 

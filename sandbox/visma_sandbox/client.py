@@ -6,6 +6,7 @@ import json
 import ssl
 import subprocess
 import sys
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.error import HTTPError
@@ -153,7 +154,13 @@ class SandboxProcess(SandboxClient):
 
 
 def start_sandbox(
-    *, employees: int = 500, seed: int = 1, tls: bool = False, port: int = 0, files_port: int = 0
+    *,
+    employees: int = 500,
+    seed: int = 1,
+    tls: bool = False,
+    port: int = 0,
+    files_port: int = 0,
+    dialog_file: Path | None = None,
 ) -> SandboxProcess:
     """Start a sandbox on loopback and wait until it serves.
 
@@ -161,6 +168,7 @@ def start_sandbox(
     :param seed: the same seed gives the same people.
     :param tls: serve https; ``.certificate`` is then the file to trust.
     :param port: of the services; 0 takes a free one, and so does ``files_port``.
+    :param dialog_file: where Dialog is kept over restarts; None forgets it.
     :raises SandboxError: when it ends before it serves; why is on standard error.
     """
     command = [
@@ -174,6 +182,7 @@ def start_sandbox(
         str(files_port),
     ]
     command += ["--employees", str(employees), "--seed", str(seed), *(["--tls"] if tls else [])]
+    command += [] if dialog_file is None else ["--dialog-file", str(dialog_file)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603 - our own module
     assert process.stdout is not None  # noqa: S101 - it was asked for
     line = process.stdout.readline()

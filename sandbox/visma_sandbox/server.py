@@ -34,6 +34,7 @@ class ServeOptions:
     employees: int
     seed: int
     tls: bool
+    dialog_file: Path | None = None
 
 
 async def serve(options: ServeOptions) -> None:
@@ -44,7 +45,12 @@ async def serve(options: ServeOptions) -> None:
         loop.add_signal_handler(number, stop.set)
     with TemporaryDirectory(prefix="visma-sandbox-") as folder:
         certificate, context = _certificate(Path(folder)) if options.tls else (None, None)
-        sandbox = Sandbox(employees=options.employees, seed=options.seed, folder=Path(folder))
+        sandbox = Sandbox(
+            employees=options.employees,
+            seed=options.seed,
+            folder=Path(folder),
+            dialog_file=options.dialog_file,
+        )
         sandbox.certificate = None if certificate is None else str(certificate)
         runners = [await _runner(build_app(sandbox)), await _runner(build_files_app(sandbox))]
         try:

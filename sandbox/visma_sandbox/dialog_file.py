@@ -1,0 +1,57 @@
+"""Keeping Dialog over restarts: one JSON file, replaced whole, so that it is never half a Dialog."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from visma_sandbox.dialog_store import DialogStore
+
+SAVE_INTERVAL = 1.0
+
+
+class DialogFile:
+    """A Dialog's file: read when the application starts, written after changes and when it stops.
+
+    :param path: where; a file that does not exist yet is an empty Dialog.
+    :param interval: seconds between two saves at least.
+    """
+
+    def __init__(self, path: Path, store: DialogStore, *, interval: float = SAVE_INTERVAL) -> None:
+        self._path = path
+        self._store = store
+        self._interval = interval
+        self._saved = store.revision
+
+    async def kept(self, app: web.Application) -> AsyncIterator[None]:
+        """Hold the store and the file together while the application runs (an aiohttp clean-up context)."""
+        if self._path.exists():
+            self._store.restore(json.loads(self._path.read_bytes()))
+            self._saved = self._store.revision
+        stopped = asyncio.Event()
+        saving = asyncio.create_task(self._save_regularly(stopped))
+        yield
+        stopped.set()
+        await saving
+
+    async def _save_regularly(self, stopped: asyncio.Event) -> None:
+        while not stopped.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stopped.wait(), self._interval)
+            if self._store.revision != self._saved:
+                # In a thread: 100,000 users take seconds to write, and nobody should wait for that.
+                await asyncio.to_thread(self._save, self._store.snapshot())
+
+    def _save(self, snapshot: dict[str, Any]) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        staged = self._path.with_name(f"{self._path.name}.part")
+        staged.write_text(json.dumps(snapshot, ensure_ascii=False), encoding="utf-8")
+        os.replace(staged, self._path)
+        self._saved = snapshot["revision"]

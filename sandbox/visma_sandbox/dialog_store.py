@@ -1,0 +1,278 @@
+"""Where Dialog keeps its users, departments and functions: JSON payloads, indexed by what is unique.
+
+A stored payload is never changed in place, so a page of it may be sent while the next write happens.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any
+
+from scim2_models import (
+    Context,
+    Meta,
+    NotFoundException,
+    Path,
+    PreconditionFailedException,
+    Resource,
+    ResourceType,
+    ResponseParameters,
+    ScimFilter,
+    SearchRequest,
+    UniquenessException,
+)
+from scim2_models.path import CompareOperator, Comparison, FilterNode, LogicalExpr, LogicalOperator
+from scim2_server.storage import ScimStorage, SearchPage
+
+from visma_sandbox.dialog_payload import Payload, compile_filter, keys_of, projection, sort_key
+from visma_sandbox.dialog_schemas import (
+    DIALOG_USER,
+    DIALOG_USER_MODEL,
+    Department,
+    Function,
+    UserState,
+    set_state,
+    state_of,
+)
+
+MODELS: dict[str, type[Resource[Any]]] = {
+    "User": DIALOG_USER_MODEL,
+    "Department": Department,
+    "Function": Function,
+}
+_UNIQUE = {"User": ("userName", "externalId"), "Department": ("externalId",), "Function": ("externalId",)}
+
+
+@dataclass
+class PayloadPage(SearchPage):
+    """A page of found resources as stored, each with the name of its resource type."""
+
+    payloads: list[tuple[str, Payload]] = field(default_factory=list)
+
+
+class DialogStore(ScimStorage):
+    """Keep every resource as the JSON it is answered with, less its location.
+
+    :param clock: gives the moment of a write, in seconds since the epoch.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self.revision = 0
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget every resource."""
+        self.revision += 1
+        self._rows: dict[str, dict[str, Payload]] = {name: {} for name in MODELS}
+        self._ids: dict[tuple[str, str], dict[str, str]] = {
+            (name, attribute): {} for name, attributes in _UNIQUE.items() for attribute in attributes
+        }
+
+    # What the SCIM service asks for
+
+    def get(
+        self,
+        resource_type: ResourceType,
+        resource_id: str,
+        *,
+        response_parameters: ResponseParameters[Any] | None = None,
+    ) -> Resource[Any]:
+        """Return one resource as a model of its own."""
+        name = str(resource_type.name)
+        return MODELS[name].model_validate(self._payload(name, resource_id))
+
+    def create(self, resource_type: ResourceType, resource: Resource[Any]) -> Resource[Any]:
+        """Store a new resource; a user becomes "imported" unless a state came with it."""
+        name, now = str(resource_type.name), self._now()
+        if name == "User" and state_of(resource) is None:
+            set_state(resource, UserState.IMPORTED)
+        meta = {"resourceType": name, "created": now, "lastModified": now}
+        return self._store(name, resource, resource_id=uuid.uuid4().hex, meta=meta)
+
+    def update(
+        self, resource_type: ResourceType, resource: Resource[Any], *, expected_version: str | None = None
+    ) -> Resource[Any]:
+        """Replace a stored resource."""
+        name = str(resource_type.name)
+        stored = self._expected(name, str(resource.id), expected_version)
+        meta = {**stored["meta"], "lastModified": self._now()}
+        return self._store(name, resource, resource_id=stored["id"], meta=meta)
+
+    def delete(
+        self, resource_type: ResourceType, resource_id: str, *, expected_version: str | None = None
+    ) -> None:
+        """Remove a stored resource."""
+        name = str(resource_type.name)
+        self._unindex(name, self._expected(name, resource_id, expected_version))
+        del self._rows[name][resource_id]
+        self.revision += 1
+
+    def search(
+        self, resource_types: list[ResourceType], search_request: SearchRequest[Any], *, position: Any = None
+    ) -> PayloadPage:
+        """Filter, sort and page the payloads of every resource type as one collection."""
+        found: list[tuple[Any, str, Payload]] = []
+        names = [str(resource_type.name) for resource_type in resource_types]
+        start = (search_request.start_index or 1) - 1
+        stop = None if search_request.count is None else start + search_request.count
+        if len(names) == 1 and search_request.filter is None and search_request.sort_by is None:
+            rows = self._rows[names[0]]
+            page = [(names[0], row) for row in islice(rows.values(), start, stop)]
+            return PayloadPage(len(rows), [], payloads=self._projected(search_request, page))
+        for name in names:
+            key = sort_key(MODELS[name], search_request.sort_by) if search_request.sort_by else lambda row: ()
+            found += [(key(row), name, row) for row in self._matching(name, search_request.filter)]
+        if search_request.sort_by is not None:
+            descending = search_request.sort_order == SearchRequest.SortOrder.descending
+            found.sort(key=lambda row: row[0], reverse=descending)
+        page = [(name, row) for _, name, row in found[start:stop]]
+        return PayloadPage(len(found), [], payloads=self._projected(search_request, page))
+
+    # What the control endpoint and the tests ask for
+
+    def move(self, external_id: str, state: UserState) -> None:
+        """Invite or link a user, as Dialog's own administrator would."""
+        stored = self._payload("User", self._ids["User", "externalId"].get(external_id, ""))
+        user = MODELS["User"].model_validate(stored)
+        set_state(user, state)
+        meta = {**stored["meta"], "lastModified": self._now()}
+        self._store("User", user, resource_id=stored["id"], meta=meta)
+
+    def touch(self, resource_id: str) -> None:
+        """Give a resource another version, as a change by someone else would."""
+        for name, rows in self._rows.items():
+            if stored := rows.get(resource_id):
+                self._write(name, stored)
+
+    def counts(self) -> dict[str, Any]:
+        """Return how many users there are in each state, and how many departments and functions."""
+        states = Counter(row.get(DIALOG_USER, {}).get("state", "none") for row in self._rows["User"].values())
+        return {
+            "users": len(self._rows["User"]),
+            "users_by_state": dict(states),
+            "departments": len(self._rows["Department"]),
+            "functions": len(self._rows["Function"]),
+        }
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return everything stored; later writes do not change it."""
+        return {"revision": self.revision, **{name: list(rows.values()) for name, rows in self._rows.items()}}
+
+    def restore(self, snapshot: dict[str, Any]) -> None:
+        """Hold what a snapshot holds, and nothing else."""
+        self.clear()
+        for name in MODELS:
+            for row in snapshot[name]:
+                self._rows[name][row["id"]] = row
+                self._index(name, row)
+        self.revision = snapshot["revision"]
+
+    # How it is kept
+
+    def _now(self) -> str:
+        return datetime.fromtimestamp(self._clock(), UTC).isoformat().replace("+00:00", "Z")
+
+    def _payload(self, name: str, resource_id: str) -> Payload:
+        try:
+            return self._rows[name][resource_id]
+        except KeyError:
+            raise NotFoundException(detail=f"{name} {resource_id!r} not found") from None
+
+    def _expected(self, name: str, resource_id: str, version: str | None) -> Payload:
+        stored = self._payload(name, resource_id)
+        if version is not None and stored["meta"]["version"] != version:
+            raise PreconditionFailedException
+        return stored
+
+    def _store(
+        self, name: str, resource: Resource[Any], *, resource_id: str, meta: dict[str, Any]
+    ) -> Resource[Any]:
+        """Keep a resource as JSON, and return it as it is from now on."""
+        payload = resource.model_dump(scim_ctx=Context.RESOURCE_QUERY_RESPONSE)
+        kept = self._write(name, {**payload, "id": resource_id, "meta": meta})
+        return resource.model_copy(update={"id": resource_id, "meta": Meta.model_validate(kept["meta"])})
+
+    def _write(self, name: str, payload: Payload) -> Payload:
+        """Keep a payload under its id, with a new version."""
+        for ids, value in self._unique_values(name, payload):
+            if ids.get(value, payload["id"]) != payload["id"]:
+                raise UniquenessException
+        if stored := self._rows[name].get(payload["id"]):
+            self._unindex(name, stored)
+        self.revision += 1
+        kept = {**payload, "meta": {**payload["meta"], "version": f'W/"{self.revision}"'}}
+        self._rows[name][kept["id"]] = kept
+        self._index(name, kept)
+        return kept
+
+    def _unique_values(self, name: str, payload: Payload) -> Iterator[tuple[dict[str, str], str]]:
+        for attribute in _UNIQUE[name]:
+            if value := payload.get(attribute):
+                yield self._ids[name, attribute], _BINDINGS[name, attribute].comparable(value)
+
+    def _index(self, name: str, payload: Payload) -> None:
+        for ids, value in self._unique_values(name, payload):
+            ids[value] = payload["id"]
+
+    def _unindex(self, name: str, payload: Payload) -> None:
+        for ids, value in self._unique_values(name, payload):
+            del ids[value]
+
+    # How it is found
+
+    def _matching(self, name: str, scim_filter: ScimFilter[Any] | None) -> Iterable[Payload]:
+        rows = self._rows[name]
+        if scim_filter is None:
+            return rows.values()
+        matches = compile_filter(MODELS[name], scim_filter.ast)
+        ids = self._candidates(name, scim_filter.ast)
+        return filter(matches, rows.values() if ids is None else [rows[each] for each in ids])
+
+    def _candidates(self, name: str, node: FilterNode) -> list[str] | None:
+        """Return the ids that can match by an index alone, or None when every row must be looked at."""
+        if isinstance(node, Comparison) and node.op is CompareOperator.eq and isinstance(node.value, str):
+            return self._equal(name, node)
+        if not isinstance(node, LogicalExpr):
+            return None
+        sets = [self._candidates(name, term) for term in node.terms]
+        if node.op is LogicalOperator.and_:
+            return next((ids for ids in sets if ids is not None), None)
+        if any(ids is None for ids in sets):
+            return None
+        return list(dict.fromkeys(each for ids in sets if ids is not None for each in ids))
+
+    def _equal(self, name: str, node: Comparison) -> list[str] | None:
+        binding = ScimFilter.__class_getitem__(MODELS[name])(node).resolve(node.attr_path, strict=False)
+        keys = keys_of(binding) if binding is not None else ()
+        if keys == ("id",):
+            return [node.value] if node.value in self._rows[name] else []
+        if len(keys) != 1 or (name, keys[0]) not in self._ids:
+            return None
+        resource_id = self._ids[name, keys[0]].get(_BINDINGS[name, keys[0]].comparable(node.value))
+        return [] if resource_id is None else [resource_id]
+
+    def _projected(
+        self, search_request: SearchRequest[Any], page: list[tuple[str, Payload]]
+    ) -> list[tuple[str, Payload]]:
+        reduce = {
+            name: projection(
+                MODELS[name],
+                attributes=search_request.attributes,
+                excluded=search_request.excluded_attributes,
+            )
+            for name in {name for name, _ in page}
+        }
+        return [(name, project(row) if (project := reduce[name]) else row) for name, row in page]
+
+
+_BINDINGS = {
+    (name, attribute): Path.__class_getitem__(MODELS[name])(attribute).resolve()
+    for name, attributes in _UNIQUE.items()
+    for attribute in attributes
+}
