@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from visma_sandbox.connections import DEFAULT_FILES_URL, DEFAULT_URL, connections, environment
-from visma_sandbox.server import ServeOptions, run
+from visma_sandbox.server import LOOPBACK, ServeOptions, run
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -27,6 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 seed=chosen.seed,
                 tls=chosen.tls,
                 dialog_file=chosen.dialog_file,
+                host=chosen.host,
             )
         )
     found = connections(chosen.url, chosen.files_url, chosen.certificate)
@@ -43,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     serve = commands.add_parser("serve", help="serve until SIGTERM; prints one JSON line when ready")
     serve.add_argument("--port", type=int, default=8765, help="of the services; 0 takes a free one")
     serve.add_argument("--files-port", type=int, default=8766, help="of the file host; 0 takes a free one")
+    serve.add_argument("--host", default=LOOPBACK, help="name by which clients in other containers reach it")
     serve.add_argument("--employees", type=int, default=500, help="people in the organisation (up to 100000)")
     serve.add_argument("--seed", type=int, default=1, help="the same seed gives the same people")
     serve.add_argument("--tls", action="store_true", help="https with a certificate made for this run")

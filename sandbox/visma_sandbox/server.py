@@ -1,4 +1,4 @@
-"""Serving a sandbox on loopback, from its ready line to a clean stop."""
+"""Serving a sandbox, on loopback unless told otherwise, from its ready line to a clean stop."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ class ServeOptions:
     """What the command line says.
 
     :param port: 0 takes a free one; so does ``files_port``.
+    :param host: the name by which clients reach it; one other than loopback opens every interface.
     """
 
     port: int
@@ -35,6 +36,7 @@ class ServeOptions:
     seed: int
     tls: bool
     dialog_file: Path | None = None
+    host: str = LOOPBACK
 
 
 async def serve(options: ServeOptions) -> None:
@@ -55,10 +57,12 @@ async def serve(options: ServeOptions) -> None:
         runners = [await _runner(build_app(sandbox)), await _runner(build_files_app(sandbox))]
         try:
             scheme = "http" if context is None else "https"
-            sandbox.url = f"{scheme}://{LOOPBACK}:{await _listen(runners[0], options.port, context)}"
-            sandbox.files_url = (
-                f"{scheme}://{LOOPBACK}:{await _listen(runners[1], options.files_port, context)}"
-            )
+            interface = LOOPBACK if options.host == LOOPBACK else "0.0.0.0"  # noqa: S104 - asked for
+            ports = [
+                await _listen(runner, (interface, port), context)
+                for runner, port in zip(runners, (options.port, options.files_port), strict=True)
+            ]
+            sandbox.url, sandbox.files_url = (f"{scheme}://{options.host}:{port}" for port in ports)
             print(json.dumps(_ready_line(sandbox)), flush=True)
             await stop.wait()
         finally:
@@ -85,8 +89,8 @@ async def _runner(app: web.Application) -> web.AppRunner:
     return runner
 
 
-async def _listen(runner: web.AppRunner, port: int, context: ssl.SSLContext | None) -> int:
-    listener = socket.create_server((LOOPBACK, port), backlog=BACKLOG)
+async def _listen(runner: web.AppRunner, address: tuple[str, int], context: ssl.SSLContext | None) -> int:
+    listener = socket.create_server(address, backlog=BACKLOG)
     await web.SockSite(runner, listener, ssl_context=context, backlog=BACKLOG).start()
     return int(listener.getsockname()[1])
 
