@@ -16,7 +16,7 @@ from airflow.providers.http.hooks.http import HttpHook
 from airflow.sdk import Connection
 
 from airflow_provider_visma.exceptions import VismaConnectionConfigError
-from airflow_provider_visma.protocols.http import HttpLimits
+from airflow_provider_visma.protocols.http import HttpLimits, tls_context
 
 if TYPE_CHECKING:
     import requests
@@ -110,12 +110,27 @@ class ConnectionSettings:
         return HttpLimits(read=float(self.positive_int("timeout", 120)))
 
     @property
-    def verify(self) -> bool | ssl.SSLContext:
-        """What the HTTP library wants to know about TLS."""
-        value = self.extra.get("verify", self.extra.get("verify_ssl", True))
-        if isinstance(value, str) and value.strip().lower() not in ("", "true", "false"):
-            return ssl.create_default_context(cafile=value)
-        return str(value).strip().lower() != "false"
+    def verify_option(self) -> bool | str:
+        """Whether to verify certificates, or the path of what to verify them against."""
+        value = self.extra.get("verify", self.extra.get("verify_ssl"))
+        text = "" if value is None else str(value).strip()
+        return {"": True, "true": True, "false": False}.get(text.lower(), text)
+
+    @property
+    def verify(self) -> ssl.SSLContext:
+        """The TLS context that the connection asks for.
+
+        :raises VismaConnectionConfigError: the CA bundle cannot be read.
+        """
+        try:
+            return tls_context(self.verify_option)
+        except OSError as error:  # an unreadable file, or one without certificates
+            raise VismaConnectionConfigError(
+                f"the CA bundle cannot be read ({type(error).__name__})",
+                system=self.system,
+                conn_id=self.conn_id,
+                advice="Correct the connection's extra verify; it is a path where the task runs.",
+            ) from None
 
     @property
     def proxy(self) -> str | None:
@@ -140,9 +155,8 @@ class _TransportHook(HttpHook):
     def get_connection(self, conn_id: str) -> Connection:  # type: ignore[override]
         """Return the connection's address and transport options, without its secrets."""
         options = {key: value for key, value in self._settings.extra.items() if key in _TRANSPORT_KEYS}
-        if "verify" in options:
-            value = str(options["verify"]).strip().lower()
-            options["verify"] = {"true": True, "": True, "false": False}.get(value, options["verify"])
+        options.pop("verify_ssl", None)
+        options["verify"] = self._settings.verify_option
         proxy = options.pop("proxy", None)
         if isinstance(proxy, str) and proxy:
             options["proxies"] = {"http": proxy, "https": proxy}
