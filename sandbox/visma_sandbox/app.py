@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from visma_sandbox import connect, control, dialog, files, hrm, wire
+from visma_sandbox import connect, control, dialog, files, hrm, nmbrs, wire
 from visma_sandbox.connect import TokenBook
 from visma_sandbox.exchange import Exchange
 from visma_sandbox.faults import FaultBook
@@ -37,7 +37,7 @@ class SystemModule(Protocol):
         """Its routes on the main port; its state, its counts and its reset are registered here too."""
 
 
-SYSTEMS: tuple[SystemModule, ...] = (connect, hrm, files, dialog)
+SYSTEMS: tuple[SystemModule, ...] = (connect, hrm, files, nmbrs, dialog)
 
 
 class Answered(Exception):

@@ -32,7 +32,7 @@ MAX_EMPLOYEES = 100_000
 PERSONAL_FIELDS = frozenset({"email_work", "nickname", "last_name"})
 
 
-class UnknownPersonError(LookupError):
+class UnknownPersonError(ValueError):
     """No such employee, or a change that this organisation does not know."""
 
 
