@@ -6,18 +6,17 @@ Whatever ends the `with` block (its end, an exception, Ctrl-C, SIGTERM) stops ev
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import Final, Self
 
 from demo.airflow_api import AirflowApi, TaskInstance, wait_until
 from demo.airflow_settings import USER, free_port, write_settings
 from demo.components import Component, airflow_command, processes_of, stop
+from demo.interruptions import interruptions_ignored, termination_raises
 
 START_SECONDS: Final = 120.0
 PARTS: Final = {
@@ -54,21 +53,20 @@ class AirflowStack:
         self._environment = _environment(self.home, environment)
         self._parallelism = parallelism
         self._parts: dict[str, Component] = {}
-        self._previous_sigterm: signal.Handlers | None = None
+        self._undo = ExitStack()
 
     def __enter__(self) -> Self:
-        self._turn_sigterm_into_an_exception()
-        try:
+        with ExitStack() as undo:
+            undo.enter_context(termination_raises())
+            undo.callback(self._stop)
             self._start()
-        except BaseException:
-            self.stop()
-            raise
+            self._undo = undo.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.stop()
+        self._undo.close()
 
     @property
     def url(self) -> str:
@@ -112,16 +110,6 @@ class AirflowStack:
         stop([self._parts.pop("triggerer")])
         self._launch("triggerer")
 
-    def stop(self) -> None:
-        """End every process; a Ctrl-C meanwhile is not listened to. Harmless when nothing runs."""
-        self.api.close()  # the server waits for open connections before it ends
-        with _interrupts_ignored():
-            stop(self._parts.values())
-        self._parts.clear()
-        if self._previous_sigterm is not None:
-            signal.signal(signal.SIGTERM, self._previous_sigterm)
-            self._previous_sigterm = None
-
     def _start(self) -> None:
         self.log_folder.mkdir(parents=True, exist_ok=True)
         self.password = write_settings(
@@ -132,6 +120,11 @@ class AirflowStack:
             self._launch(name)
         wait_until("Airflow to be healthy", self._is_healthy, seconds=START_SECONDS)
         self.api.sign_in(user=self.user, password=self.password)
+
+    def _stop(self) -> None:
+        with interruptions_ignored():
+            self.api.close()  # the server waits for open connections before it ends
+            stop(self._parts.values())
 
     def _migrate(self) -> None:
         log_file = self.log_folder / "migrate.log"
@@ -144,7 +137,7 @@ class AirflowStack:
                 check=False,
             )
         if done.returncode:
-            raise RuntimeError(f"airflow db migrate failed:\n{tail(log_file)}")
+            raise RuntimeError(f"airflow db migrate failed:\n{tail(log_file.read_text())}")
 
     def _launch(self, name: str) -> None:
         self._parts[name] = Component(
@@ -154,34 +147,15 @@ class AirflowStack:
     def _is_healthy(self) -> bool:
         for part in self._parts.values():
             if part.exit_code is not None:
-                raise RuntimeError(f"airflow {part.name} ended ({part.exit_code}):\n{tail(part.log_file)}")
+                log = part.log_file.read_text(errors="replace")
+                raise RuntimeError(f"airflow {part.name} ended with {part.exit_code}:\n{tail(log)}")
         health = self.api.health()
         return health is not None and all(one["status"] == "healthy" for one in health.values())
 
-    def _turn_sigterm_into_an_exception(self) -> None:
-        def leave(number: int, frame: FrameType | None) -> None:
-            raise SystemExit(128 + number)
 
-        if threading.current_thread() is threading.main_thread():
-            self._previous_sigterm = signal.signal(signal.SIGTERM, leave)  # type: ignore[assignment]
-
-
-def tail(log_file: Path, lines: int = 30) -> str:
-    """Return the last lines of a log."""
-    return "\n".join(log_file.read_text(errors="replace").splitlines()[-lines:])
-
-
-@contextmanager
-def _interrupts_ignored() -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    previous = [signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)]
-    try:
-        yield
-    finally:
-        for number, handler in zip((signal.SIGINT, signal.SIGTERM), previous, strict=True):
-            signal.signal(number, handler)
+def tail(text: str, lines: int = 30) -> str:
+    """Return the last lines of a text."""
+    return "\n".join(text.splitlines()[-lines:])
 
 
 def _environment(home: Path, additions: Mapping[str, str]) -> dict[str, str]:

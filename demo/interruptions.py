@@ -1,0 +1,42 @@
+"""How this program is ended: SIGTERM unwinds it like Ctrl-C does, and neither disturbs the clearing up."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+_Handler = Callable[[int, FrameType | None], object] | signal.Handlers
+
+
+@contextmanager
+def termination_raises() -> Iterator[None]:
+    """Turn SIGTERM into SystemExit, so that every `with` and `finally` gets its turn."""
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    with _handling({signal.SIGTERM: leave}):
+        yield
+
+
+@contextmanager
+def interruptions_ignored() -> Iterator[None]:
+    """Do not listen to Ctrl-C and SIGTERM."""
+    with _handling({signal.SIGINT: signal.SIG_IGN, signal.SIGTERM: signal.SIG_IGN}):
+        yield
+
+
+@contextmanager
+def _handling(handlers: dict[signal.Signals, _Handler]) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Python gives signals to the main thread alone
+        return
+    previous = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
