@@ -22,10 +22,11 @@ from airflow_provider_visma.exceptions import (
     VismaJobFailedError,
     VismaNotFoundError,
     VismaPermanentError,
+    VismaRequestError,
     VismaThrottledError,
     VismaUnavailableError,
 )
-from airflow_provider_visma.export_request import SYSTEM
+from airflow_provider_visma.export_request import SYSTEM, checked_job_id
 
 MAX_FAILURES_IN_A_ROW = 5
 _GROWTH = 1.5
@@ -56,6 +57,7 @@ class ExportJob:
     :param status_name: the status in the service's own word.
     :param watermark: ``changeTimestampBefore`` as the service wrote it: the next export's ``changed_after``.
     :param file_uris: signed links, one per part; to be logged nowhere.
+    :param retry_after: seconds that the service asked to wait before the next query.
     :param oddities: what contradicts the documented protocol without making the answer useless.
     """
 
@@ -65,10 +67,27 @@ class ExportJob:
     status_name: str
     watermark: str | None = None
     file_uris: tuple[str, ...] = field(default=(), repr=False)
+    retry_after: float | None = None
     oddities: tuple[str, ...] = ()
 
 
-def parse_job(body: Any, *, dataset: str, job_id: str, http_status: int) -> ExportJob:
+def parse_job_id(body: Any, *, dataset: str) -> str:
+    """Return the id of the job that starting an export answered.
+
+    :param body: the decoded JSON.
+    :raises VismaContentError: there is none.
+    """
+    try:
+        return checked_job_id(body["jobId"] if isinstance(body, dict) else None)
+    except (KeyError, VismaRequestError):
+        raise VismaContentError(
+            "the answer holds no job id", system=SYSTEM, operation=f"command {dataset}"
+        ) from None
+
+
+def parse_job(
+    body: Any, *, dataset: str, job_id: str, http_status: int, retry_after: float | None = None
+) -> ExportJob:
     """Return the job that a query's JSON answer describes.
 
     The status in the body is the truth; 202 while running and 200 when done is a cross-check.
@@ -118,6 +137,7 @@ def parse_job(body: Any, *, dataset: str, job_id: str, http_status: int) -> Expo
         status_name=name,
         watermark=watermark,
         file_uris=tuple(uris or ()),
+        retry_after=retry_after,
         oddities=tuple(oddities),
     )
 
@@ -171,14 +191,12 @@ class PollDecision:
     :param wait: seconds before the next poll.
     :param message: for people; free of links, tokens and personal data.
     :param changed: whether the message says something new, and is worth a line in the log.
-    :param refresh_token: whether the service turned the token down, so that another one is needed.
     """
 
     outcome: PollOutcome | None = None
     wait: float = 0.0
     message: str
     changed: bool = False
-    refresh_token: bool = False
 
 
 class Poller:
@@ -213,16 +231,13 @@ class Poller:
         self._clock = clock
         self._chance = chance
         self._failures = 0
-        self._token_refreshed = False
+        self._token_refused = False
         self._last_state = ""
 
-    def on_job(self, job: ExportJob, *, retry_after: float | None = None) -> PollDecision:
-        """Decide after an answer.
-
-        :param retry_after: seconds that the service asked to wait.
-        """
+    def on_job(self, job: ExportJob) -> PollDecision:
+        """Decide after an answer."""
         self._failures = 0
-        self._token_refreshed = False
+        self._token_refused = False
         oddities = f" ({'; '.join(job.oddities)})" if job.oddities else ""
         message = f"{self._job} has status {job.status_name}{oddities}"
         match job.status:
@@ -231,17 +246,17 @@ class Poller:
             case JobStatus.FAILED:
                 return self._end(PollOutcome.FAILED, message)
             case JobStatus.IN_PROGRESS:
-                return self._again(message, retry_after)
+                return self._again(message, job.retry_after)
 
     def on_error(self, error: VismaError) -> PollDecision:
         """Decide after a poll that brought no usable answer."""
         message = f"{self._job} could not be polled: {error}"
         if isinstance(error, VismaAuthenticationError) and error.code == "HTTP 401":
-            # The token may have been revoked or rotated; a second refusal of a fresh one is final.
-            if self._token_refreshed:
+            # The token may have been revoked; the refusal of another one is final.
+            if self._token_refused:
                 return self._end(PollOutcome.REFUSED, message)
-            self._token_refreshed = True
-            return self._again(message, None, refresh_token=True)
+            self._token_refused = True
+            return self._again(message, None)
         # A job that was only just started may not be found yet, so that is no verdict the first time.
         if isinstance(error, VismaPermanentError) and not isinstance(error, VismaNotFoundError):
             return self._end(PollOutcome.REFUSED, message)
@@ -255,7 +270,7 @@ class Poller:
             )
         return self._again(message, error.retry_after)
 
-    def _again(self, message: str, retry_after: float | None, *, refresh_token: bool = False) -> PollDecision:
+    def _again(self, message: str, retry_after: float | None) -> PollDecision:
         left = self._deadline - self._clock()
         wait = max(self._interval * (1 - _JITTER * self._chance()), self._shortest)
         self._interval = min(self._interval * _GROWTH, self._longest)
@@ -269,7 +284,7 @@ class Poller:
             return self._end(PollOutcome.TIMEOUT, f"The deadline {end} has passed. {message}. {fate}")
         changed = message != self._last_state
         self._last_state = message
-        return PollDecision(wait=wait, message=message, changed=changed, refresh_token=refresh_token)
+        return PollDecision(wait=wait, message=message, changed=changed)
 
     def _end(self, outcome: PollOutcome, message: str) -> PollDecision:
         return PollDecision(outcome=outcome, message=message, changed=True)
