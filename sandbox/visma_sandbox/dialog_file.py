@@ -28,7 +28,7 @@ class DialogFile:
         self._path = path
         self._store = store
         self._interval = interval
-        self._saved = store.revision
+        self._saved: int | None = None
 
     async def kept(self, app: web.Application) -> AsyncIterator[None]:
         """Hold the store and the file together while the application runs (an aiohttp clean-up context)."""
@@ -42,9 +42,10 @@ class DialogFile:
         await saving
 
     async def _save_regularly(self, stopped: asyncio.Event) -> None:
-        while not stopped.is_set():
+        stopping = False
+        while not stopping:
             with suppress(TimeoutError):
-                await asyncio.wait_for(stopped.wait(), self._interval)
+                stopping = await asyncio.wait_for(stopped.wait(), self._interval)
             if self._store.revision != self._saved:
                 # In a thread: 100,000 users take seconds to write, and nobody should wait for that.
                 await asyncio.to_thread(self._save, self._store.snapshot())

@@ -156,21 +156,25 @@ def _tree(model: type[Resource[Any]], paths: Iterable[Path[Any]]) -> Tree:
 
 
 def _keep(value: Any, tree: Tree) -> Any:
+    """Return what of a value a tree names; what nothing is left of is left out."""
     if not tree:
         return value
     if isinstance(value, list):
-        return [_keep(item, tree) for item in value]
-    return {key: _keep(value[key], branch) for key, branch in tree.items() if key in value}
+        return [kept for item in value if (kept := _keep(item, tree))]
+    kept = ((key, _keep(value[key], branch)) for key, branch in tree.items() if key in value)
+    return {key: item for key, item in kept if item not in ({}, [])}
 
 
 def _drop(value: Any, tree: Tree) -> Any:
+    """Return a value without what a tree names; what nothing is left of is left out."""
     if isinstance(value, list):
-        return [_drop(item, tree) for item in value]
-    return {
-        key: _drop(item, tree[key]) if key in tree else item
+        return [left for item in value if (left := _drop(item, tree))]
+    left = (
+        (key, _drop(item, tree[key]) if key in tree else item)
         for key, item in value.items()
         if key not in tree or tree[key]
-    }
+    )
+    return {key: item for key, item in left if item not in ({}, [])}
 
 
 def projection(
