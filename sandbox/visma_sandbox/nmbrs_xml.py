@@ -53,9 +53,10 @@ class ItemWriter:
         """A dateTime without offset, with its fraction."""
         if value is None:
             return f'<{tag} xsi:nil="true" />'
-        text = value.isoformat(timespec="seconds")
-        if value.microsecond and self._digits:
-            fraction = f"{value.microsecond:06d}7"[: self._digits].rstrip("0")
+        text = value.isoformat()
+        if value.microsecond:
+            text, _, fraction = text.partition(".")
+            fraction = f"{fraction}7"[: self._digits].rstrip("0")
             text = f"{text}.{fraction}" if fraction else text
         return f"<{tag}>{text}</{tag}>"
 
@@ -74,32 +75,35 @@ class ItemWriter:
 
     def personal_info(self, person: Person, *, with_bsn: bool) -> str:
         """An item of the two PersonalInfo operations: the 36 fields in the schema's order."""
-        p, text = person, string
-        married = p.mix >> 56 & 3
+        p, bits = person, person.mix
+        married = bits >> 56 & 3
+        display_name, names = _names(p.nickname, p.first_name, p.prefix, p.last_name)
         record = (
-            f"<PersonalInfo_V2><Id>{p.employee_id}</Id>{text('DisplayName', p.display_name)}"
+            f"<PersonalInfo_V2><Id>{p.employee_id}</Id>{display_name}"
             f"<EmployeeNumber>{p.number}</EmployeeNumber>{f'<BSN>{p.bsn}</BSN>' if with_bsn else ''}"
-            f"{'<Title>drs.</Title>' if married == 3 else ''}<FirstName>{_escaped(p.first_name)}</FirstName>"
-            f"<Initials>{p.initials}</Initials>{text('Prefix', p.prefix)}{text('LastName', p.last_name)}"
-            f"{text('Nickname', p.nickname)}<Gender>{p.gender}</Gender><NationalityCode>1</NationalityCode>"
-            f"{text('PlaceOfBirth', p.birthplace)}<CountryOfBirthISOCode>NL</CountryOfBirthISOCode>"
-            f"<IdentificationNumber>TEST{p.position:06d}</IdentificationNumber>"
-            f"<IdentificationType>{p.mix & 3}</IdentificationType>"
-            f"{_PARTNER if married == 1 else ''}"
-            f"<TelephonePrivate>+31200000000</TelephonePrivate><TelephoneWork>+31200000001</TelephoneWork>"
+            f"{'<Title>drs.</Title>' if married == 3 else ''}{names}"
+            f"<Gender>{p.gender}</Gender><NationalityCode>1</NationalityCode>"
+            f"{string('PlaceOfBirth', p.birthplace)}<CountryOfBirthISOCode>NL</CountryOfBirthISOCode>"
+            f"<IdentificationNumber>TEST{p.position}</IdentificationNumber>"
+            f"<IdentificationType>{bits & 3}</IdentificationType>{_PARTNER if married else ''}"
+            "<TelephonePrivate>+31200000000</TelephonePrivate><TelephoneWork>+31200000001</TelephoneWork>"
             f"<TelephoneMobilePrivate>{p.phone_mobile}</TelephoneMobilePrivate>"
-            f"<TelephoneMobileWork>+31600000000</TelephoneMobileWork><TelephoneOther />"
-            f"<EmailPrivate>{p.email_private}</EmailPrivate>{text('EmailWork', p.email_work)}"
-            f"<BurgerlijkeStaat>{married}</BurgerlijkeStaat><Naamstelling>{p.mix >> 58 & 3}</Naamstelling>"
-            f"<Birthday>{p.birthday.isoformat()}T00:00:00</Birthday>{self.moment('CreationDate', p.created)}"
+            "<TelephoneMobileWork>+31600000000</TelephoneMobileWork><TelephoneOther />"
+            f"<EmailPrivate>{p.email_private}</EmailPrivate>{string('EmailWork', p.email_work)}"
+            f"<BurgerlijkeStaat>{married}</BurgerlijkeStaat><Naamstelling>{bits >> 58 & 3}</Naamstelling>"
+            f"<Birthday>{p.birthday}T00:00:00</Birthday>{self.moment('CreationDate', p.created)}"
             f"<StartPeriod>{p.start_period}</StartPeriod><StartYear>{p.start_year}</StartYear>"
-            '<DeceasedDate xsi:nil="true" /><InCaseOfEmergency>Noodcontact Voorbeeld</InCaseOfEmergency>'
+            '<DeceasedDate xsi:nil="true" />'
+            "<InCaseOfEmergency>Noodcontact van deze synthetische testpersoon</InCaseOfEmergency>"
             "<InCaseOfEmergencyPhone>+31200000112</InCaseOfEmergencyPhone>"
-            "<InCaseOfEmergencyRelation>Partner</InCaseOfEmergencyRelation>"
+            "<InCaseOfEmergencyRelation>Voorbeeld van een partner</InCaseOfEmergencyRelation>"
             f"{'<TitleAfter>MSc</TitleAfter>' if married == 2 else ''}</PersonalInfo_V2>"
         )
-        records = self._list("EmployeePersonalInfos", "PersonalInfo_V2", (record,), p)
-        return f"<PersonalInfoItem><EmployeeId>{p.employee_id}</EmployeeId>{records}</PersonalInfoItem>"
+        null = nil("PersonalInfo_V2") if self._nil_items and p.position % 100 == 77 else ""
+        return (
+            f"<PersonalInfoItem><EmployeeId>{p.employee_id}</EmployeeId>"
+            f"<EmployeePersonalInfos>{record}{null}</EmployeePersonalInfos></PersonalInfoItem>"
+        )
 
     def employments(self, person: Person, employments: Iterable[Employment]) -> str:
         """An item of ``Employment_GetAll_AllEmployeesByCompany``."""
@@ -138,6 +142,18 @@ class ItemWriter:
             f"<EmployeeFunctionItem_V2><EmployeeId>{person.employee_id}</EmployeeId>"
             f"{self._list('EmployeeFunctions', 'EmployeeFunction', items, person)}</EmployeeFunctionItem_V2>"
         )
+
+
+@lru_cache(16_384)
+def _names(
+    nickname: str | None, first_name: str, prefix: str | None, last_name: str | None
+) -> tuple[str, str]:
+    """The two runs of name elements in a personal record; people share them, so they are mostly ready."""
+    shown = " ".join(part for part in (nickname, prefix, last_name) if part)
+    return string("DisplayName", shown or None), (
+        f"{string('FirstName', first_name)}{string('Initials', f'{first_name[0]}.')}"
+        f"{string('Prefix', prefix)}{string('LastName', last_name)}{string('Nickname', nickname)}"
+    )
 
 
 def debtor(found: Debtor) -> str:
