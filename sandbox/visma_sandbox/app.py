@@ -15,6 +15,7 @@ from visma_sandbox import connect, control, dialog, files, hrm, nmbrs, wire
 from visma_sandbox.connect import TokenBook
 from visma_sandbox.exchange import Exchange
 from visma_sandbox.faults import FaultBook
+from visma_sandbox.files import FileShelf
 from visma_sandbox.journal import Journal
 from visma_sandbox.organisation import Organisation
 from visma_sandbox.settings import Settings
@@ -68,7 +69,9 @@ class Sandbox:
         self.folder = folder
         self.dialog_file = dialog_file
         self.organisation = Organisation(employees, seed)
+        self.people_version = 0
         self.tokens = TokenBook()
+        self.shelf = FileShelf(self)
         self.settings = Settings(system.SETTINGS for system in SYSTEMS)
         self.faults = FaultBook(wire.FAULT_KINDS.union(*(system.FAULT_KINDS for system in SYSTEMS)))
         self.journal = Journal()
@@ -86,6 +89,7 @@ class Sandbox:
         :returns: the EmployeeId and the moment that exports by change time go by.
         """
         at = datetime.fromtimestamp(self.clock(), UTC)
+        self.people_version += 1
         employee_id = self.organisation.change_person(employee_id, changes=changes, at=at)
         return {"employee_id": employee_id, "changed_at": at.isoformat()}
 
@@ -96,6 +100,7 @@ class Sandbox:
     def reset(self) -> None:
         """Be as new: same people, no jobs, no faults, no journal, default settings."""
         self.organisation.reset()
+        self.people_version += 1
         self.settings.reset()
         self.faults.clear()
         self.journal.clear()

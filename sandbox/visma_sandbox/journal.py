@@ -86,6 +86,23 @@ class Journal:
         self._entries.append(entry)
         return entry
 
+    def add_outgoing(self, *, time: float, system: str, operation: str, path: str) -> JournalEntry:
+        """Note a request that a system itself sends, such as a callback."""
+        entry = JournalEntry(
+            time=time,
+            system=system,
+            operation=operation,
+            method="POST",
+            path=path,
+            query={},
+            headers={},
+            content_type="application/json",
+            authorization=None,
+            body_size=0,
+        )
+        self._entries.append(entry)
+        return entry
+
     def entries(self, system: str | None = None, operation: str | None = None) -> list[JournalEntry]:
         """The requests of a system and operation; both take shell wildcards."""
         return [

@@ -19,7 +19,7 @@ from visma_sandbox.gzip_stream import repeated_gzip
 from visma_sandbox.hostile import DAMAGES
 from visma_sandbox.journal import JournalEntry
 
-BEFORE_KINDS = frozenset({"status", "html_error_page", "hang", "reset"})
+BEFORE_KINDS = frozenset({"status", "redirect", "html_error_page", "hang", "reset"})
 AFTER_KINDS = frozenset(
     {"act_then_hang", "act_then_reset", "wrong_status", "slow_body", "truncated", "reset_body", "gzip_bomb"}
 ) | frozenset(DAMAGES)
@@ -58,6 +58,9 @@ async def before(request: web.Request, fault: Fault) -> web.Response | None:
             return web.Response(
                 status=int(fault.args.get("status", 200)), text=body, content_type="text/html"
             )
+        case "redirect":
+            location = str(fault.args.get("location", "http://169.254.169.254/"))
+            return web.Response(status=int(fault.args.get("status", 302)), headers={"Location": location})
         case "hang":
             await _hang(request, fault)
             return web.Response(status=504)
@@ -169,7 +172,8 @@ async def _hang(request: web.Request, fault: Fault) -> None:
     seconds = float(fault.args.get("seconds", _FOREVER))
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
-            while request.transport is not None and not request.transport.is_closing():
+            # aiohttp has no event for a client that left
+            while request.transport is not None and not request.transport.is_closing():  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
     _hang_up(request)
 
