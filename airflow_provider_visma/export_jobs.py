@@ -174,7 +174,7 @@ def decide_attachment(
 
 
 class PollOutcome(StrEnum):
-    """How the waiting ended; the ``status`` of the trigger's event."""
+    """How the waiting ended; the ``status`` of an event."""
 
     COMPLETED = "completed"
     FAILED = "failed"
@@ -223,6 +223,8 @@ class Poller:
         clock: Callable[[], float] = time.time,
         chance: Callable[[], float] = random.random,
     ) -> None:
+        self._dataset = dataset
+        self._job_id = job_id
         self._job = f"Job {job_id} of {dataset}"
         self._deadline = deadline
         self._shortest = poll_interval
@@ -270,6 +272,15 @@ class Poller:
             )
         return self._again(message, error.retry_after)
 
+    def event(self, decision: PollDecision) -> dict[str, str | None]:
+        """Return what a trigger tells its task about the end: small, and nothing that must not be stored."""
+        return {
+            "status": decision.outcome,
+            "dataset": self._dataset,
+            "job_id": self._job_id,
+            "message": decision.message,
+        }
+
     def _again(self, message: str, retry_after: float | None) -> PollDecision:
         left = self._deadline - self._clock()
         wait = max(self._interval * (1 - _JITTER * self._chance()), self._shortest)
@@ -301,7 +312,7 @@ _ERROR_BY_OUTCOME: dict[PollOutcome, type[VismaError]] = {
 def outcome_error(event: Mapping[str, Any] | None, *, conn_id: str) -> VismaError | None:
     """Return the error that a trigger's event stands for, or None when the job is completed.
 
-    :param event: ``{"status", "dataset", "job_id", "message"}``.
+    :param event: what :meth:`Poller.event` returned.
     :raises VismaContentError: there is no event, or its status is unknown.
     """
     event = event or {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow.sdk import BaseOperator
+from airflow.sdk import BaseOperator, RetryPolicy
 
 from airflow_provider_visma.retry import VISMA_RETRY_POLICY
 
@@ -16,6 +16,6 @@ class VismaOperator(BaseOperator):
     DAG author passes a ``retry_policy`` of their own.
     """
 
-    def __init__(self, **kwargs: Any) -> None:
-        kwargs.setdefault("retry_policy", VISMA_RETRY_POLICY)
-        super().__init__(**kwargs)
+    # A default in the signature: that is where Airflow looks for it when a task is mapped.
+    def __init__(self, *, retry_policy: RetryPolicy | None = VISMA_RETRY_POLICY, **kwargs: Any) -> None:
+        super().__init__(retry_policy=retry_policy, **kwargs)
