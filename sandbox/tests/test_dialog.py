@@ -341,10 +341,15 @@ async def test_a_bulk_request_stops_after_the_errors_it_allows(dialog: Dialog) -
     assert (await dialog.json("GET", "/Users", status=200))["totalResults"] == 1
 
 
-async def test_a_fault_can_refuse_one_operation_of_many(dialog: Dialog) -> None:
+async def test_a_fault_can_hit_one_operation_of_many(dialog: Dialog) -> None:
     dialog.sandbox.faults.add(Fault("dialog_bulk", "status", "Users.create", after=1, args={"status": 429}))
     outcomes = await dialog.bulk(creation(1), creation(2), creation(3))
     assert [outcome["status"] for outcome in outcomes] == ["201", "429", "201"]
+
+    dialog.sandbox.faults.add(Fault("dialog_bulk", "changed_meanwhile", "Users.delete"))
+    path = outcomes[0]["location"].partition("/scim/v2")[2]
+    deletion = {"method": "DELETE", "path": path, "version": outcomes[0]["version"]}
+    assert [each["status"] for each in await dialog.bulk(deletion)] == ["412"]
 
 
 @pytest.mark.parametrize(

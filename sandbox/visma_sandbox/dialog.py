@@ -20,8 +20,9 @@ from scim2_server.routing import Target
 from visma_sandbox.credentials import DIALOG_TOKEN
 from visma_sandbox.dialog_file import DialogFile
 from visma_sandbox.dialog_schemas import SETTINGS, Capabilities, UserState, provider_of
-from visma_sandbox.dialog_scim import DialogHandler, DialogService, operation_name
+from visma_sandbox.dialog_scim import CHANGED_MEANWHILE, DialogHandler, DialogService, operation_name
 from visma_sandbox.dialog_store import DialogStore
+from visma_sandbox.faults import Fault
 
 if TYPE_CHECKING:
     from visma_sandbox.app import Sandbox
@@ -30,10 +31,10 @@ __all__ = ["FAULT_KINDS", "SETTINGS", "routes"]
 
 ROOT: Final = "/scim/v2"
 
-FAULT_KINDS: Final = frozenset({"changed_meanwhile"})
+FAULT_KINDS: Final = frozenset({CHANGED_MEANWHILE})
 """``changed_meanwhile``: the resource gets another version just before the request is looked at.
 
-A ``status`` fault of the system ``dialog_bulk`` refuses single operations within a bulk request.
+For one operation within a bulk request the system is ``dialog_bulk``, and ``status`` refuses it alone.
 """
 
 
@@ -78,21 +79,20 @@ class Dialog:
         name = operation_name(target) if target is not None else "unknown"
         exchange = await self.sandbox.begin(request, system="dialog", operation=name, body=scim.body)
         exchange.entry.authorized = _authorized(request)
-        if exchange.fault_is("changed_meanwhile") and target is not None and target.resource_id is not None:
+        if exchange.fault_is(CHANGED_MEANWHILE) and target is not None and target.resource_id is not None:
             self.store.touch(target.resource_id)
         try:
             if not exchange.entry.authorized:
                 raise UnauthorizedException
-            handler = DialogHandler(service, self.store, refusal=self._refusal)
+            handler = DialogHandler(service, self.store, take_fault=self._bulk_fault)
             answer = handler.handle(scim)
         except SCIMException as refused:
             answer = service.error_response(refused)
         exchange.entry.note.update(note)
         return await exchange.respond(_response(answer))
 
-    def _refusal(self, operation: str) -> int | None:
-        fault = self.sandbox.faults.take("dialog_bulk", operation)
-        return int(fault.args.get("status", 503)) if fault is not None else None
+    def _bulk_fault(self, operation: str) -> Fault | None:
+        return self.sandbox.faults.take("dialog_bulk", operation)
 
     async def set_state(self, request: web.Request) -> web.Response:
         """Invite or link a user: ``{"state": "invited"}``."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
@@ -42,13 +43,15 @@ class DialogFile:
         await saving
 
     async def _save_regularly(self, stopped: asyncio.Event) -> None:
-        stopping = False
+        stopping, pause = False, self._interval
         while not stopping:
             with suppress(TimeoutError):
-                stopping = await asyncio.wait_for(stopped.wait(), self._interval)
+                stopping = await asyncio.wait_for(stopped.wait(), pause)
             if self._store.revision != self._saved:
-                # In a thread: 100,000 users take seconds to write, and nobody should wait for that.
+                # 100,000 users take seconds to write: in a thread, and for a tenth of the time at most.
+                began = time.monotonic()
                 await asyncio.to_thread(self._save, self._store.snapshot())
+                pause = max(self._interval, 9 * (time.monotonic() - began))
 
     def _save(self, snapshot: dict[str, Any]) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 from scim2_models import (
     BulkOperation,
@@ -29,7 +29,10 @@ from scim2_server.service import ScimService
 from scim2_server.storage import SearchPage
 
 from visma_sandbox.dialog_schemas import UserState, set_state, state_of
-from visma_sandbox.dialog_store import PayloadPage
+from visma_sandbox.dialog_store import DialogStore, PayloadPage
+from visma_sandbox.faults import Fault
+
+CHANGED_MEANWHILE: Final = "changed_meanwhile"
 
 _VERBS = {
     Operation.query: "get",
@@ -137,25 +140,30 @@ class DialogService(ScimService):
 
 
 class DialogHandler(ScimHandler):
-    """Run bulk operations one by one, each of which a fault may refuse.
+    """Run bulk operations one by one, each of which may meet a fault.
 
-    :param refusal: gives the status that an operation is refused with, or None.
+    :param take_fault: gives the fault that an operation such as ``Users.create`` meets.
     """
 
-    def __init__(self, service: DialogService, storage: Any, *, refusal: Callable[[str], int | None]) -> None:
+    def __init__(
+        self, service: DialogService, storage: DialogStore, *, take_fault: Callable[[str], Fault | None]
+    ) -> None:
         super().__init__(service, storage)
-        self._refusal = refusal
+        self._store = storage
+        self._take_fault = take_fault
 
     def run_bulk_step(
         self, request: ScimRequest, plan: BulkPlan, step: BulkStep
     ) -> tuple[dict[str, Any], Resource[Any] | None]:
         """Apply one operation, unless a fault has it refused."""
         operation = plan.operation(step)
-        status = self._refusal(_bulk_name(operation))
-        if status is None:
+        fault = self._take_fault(_bulk_name(operation))
+        if fault is not None and fault.kind == CHANGED_MEANWHILE:
+            self._store.touch(operation.resource_id or "")
+        if fault is None or fault.kind != "status":
             return super().run_bulk_step(request, plan, step)
         refusal = SCIMException(detail="refused by an injected fault")
-        refusal.status = status
+        refusal.status = int(fault.args.get("status", 503))
         return self.service.bulk_failure(
             self.service.bulk_outcome(request.base_url, operation), refusal
         ), None

@@ -117,22 +117,18 @@ class DialogStore(ScimStorage):
         self, resource_types: list[ResourceType], search_request: SearchRequest[Any], *, position: Any = None
     ) -> PayloadPage:
         """Filter, sort and page the payloads of every resource type as one collection."""
-        found: list[tuple[Any, str, Payload]] = []
         names = [str(resource_type.name) for resource_type in resource_types]
         start = (search_request.start_index or 1) - 1
         stop = None if search_request.count is None else start + search_request.count
-        if len(names) == 1 and search_request.filter is None and search_request.sort_by is None:
-            rows = self._rows[names[0]]
-            page = [(names[0], row) for row in islice(rows.values(), start, stop)]
-            return PayloadPage(len(rows), [], payloads=self._projected(search_request, page))
-        for name in names:
-            key = sort_key(MODELS[name], search_request.sort_by) if search_request.sort_by else lambda row: ()
-            found += [(key(row), name, row) for row in self._matching(name, search_request.filter)]
-        if search_request.sort_by is not None:
-            descending = search_request.sort_order == SearchRequest.SortOrder.descending
-            found.sort(key=lambda row: row[0], reverse=descending)
-        page = [(name, row) for _, name, row in found[start:stop]]
-        return PayloadPage(len(found), [], payloads=self._projected(search_request, page))
+        rows: Iterable[tuple[str, Payload]]
+        if search_request.filter is None and search_request.sort_by is None:
+            total = sum(len(self._rows[name]) for name in names)
+            rows = ((name, row) for name in names for row in self._rows[name].values())
+        else:
+            rows = self._found(names, search_request)
+            total = len(rows)
+        page = list(islice(rows, start, stop))
+        return PayloadPage(total, [], payloads=self._projected(search_request, page))
 
     # What the control endpoint and the tests ask for
 
@@ -233,6 +229,16 @@ class DialogStore(ScimStorage):
         matches = compile_filter(MODELS[name], scim_filter.ast)
         ids = self._candidates(name, scim_filter.ast)
         return filter(matches, rows.values() if ids is None else [rows[each] for each in ids])
+
+    def _found(self, names: list[str], search_request: SearchRequest[Any]) -> list[tuple[str, Payload]]:
+        """Return every match of every type, in the order asked for."""
+        path = search_request.sort_by
+        keys = {name: sort_key(MODELS[name], path) for name in names} if path is not None else {}
+        found = [(name, row) for name in names for row in self._matching(name, search_request.filter)]
+        if keys:
+            descending = search_request.sort_order == SearchRequest.SortOrder.descending
+            found.sort(key=lambda each: keys[each[0]](each[1]), reverse=descending)
+        return found
 
     def _candidates(self, name: str, node: FilterNode) -> list[str] | None:
         """Return the ids that can match by an index alone, or None when every row must be looked at."""
