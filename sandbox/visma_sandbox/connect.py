@@ -6,14 +6,14 @@ import json
 from base64 import b64decode, urlsafe_b64encode
 from binascii import Error as NotBase64
 from dataclasses import dataclass
-from functools import cached_property
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote_plus
 
 from aiohttp import web
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from visma_sandbox.credentials import HRM_CLIENT_ID, HRM_CLIENT_SECRET, HRM_TENANT_ID
 from visma_sandbox.exchange import Exchange
@@ -106,10 +106,8 @@ def routes(sandbox: Sandbox) -> list[web.RouteDef]:
 class _TokenEndpoint:
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
-
-    @cached_property
-    def _key(self) -> rsa.RSAPrivateKey:
-        return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        # ES256 signatures differ each time, so no two tokens are the same, not even within one second.
+        self._key = ec.generate_private_key(ec.SECP256R1())
 
     async def token(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
@@ -195,10 +193,10 @@ class _TokenEndpoint:
         }
         if self._sandbox.settings["connect_include_jti"]:
             claims["jti"] = token_hex(16).upper()
-        header = {"alg": "RS256", "kid": "sandbox", "typ": "at+jwt"}
+        header = {"alg": "ES256", "kid": "sandbox", "typ": "at+jwt"}
         signed = f"{_base64url(json.dumps(header))}.{_base64url(json.dumps(claims))}"
-        signature = self._key.sign(signed.encode(), padding.PKCS1v15(), hashes.SHA256())
-        return f"{signed}.{_base64url(signature)}"
+        r, s = decode_dss_signature(self._key.sign(signed.encode(), ec.ECDSA(hashes.SHA256())))
+        return f"{signed}.{_base64url(r.to_bytes(32, 'big') + s.to_bytes(32, 'big'))}"
 
     async def discovery(self, request: web.Request) -> web.StreamResponse:
         exchange = await self._sandbox.begin(request, system="connect", operation="discovery")
@@ -219,9 +217,9 @@ class _TokenEndpoint:
     async def jwks(self, request: web.Request) -> web.StreamResponse:
         exchange = await self._sandbox.begin(request, system="connect", operation="jwks")
         public = self._key.public_key().public_numbers()
-        key = {"kty": "RSA", "use": "sig", "alg": "RS256", "kid": "sandbox"}
-        key["n"] = _base64url(public.n.to_bytes(256, "big"))
-        key["e"] = _base64url(public.e.to_bytes(3, "big"))
+        key = {"kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256", "kid": "sandbox"}
+        key["x"] = _base64url(public.x.to_bytes(32, "big"))
+        key["y"] = _base64url(public.y.to_bytes(32, "big"))
         return await exchange.respond(web.json_response({"keys": [key]}))
 
 
