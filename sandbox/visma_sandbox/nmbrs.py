@@ -36,6 +36,7 @@ from visma_sandbox.nmbrs_routing import (
     check_content_type,
     credentials,
     route,
+    settled_version,
 )
 from visma_sandbox.nmbrs_wsdl import SERVICES, Operation, namespace, operations, wsdl
 
@@ -121,7 +122,8 @@ class _Nmbrs:
                 received += len(piece)
                 reader.feed(piece)
             reader.close()
-            version, operation = route(incoming, reader)
+            version = settled_version(incoming, reader)
+            operation = route(incoming, reader)
             name = operation.name
         except (SoapFault, HttpRefusal) as refused:
             refusal = refused

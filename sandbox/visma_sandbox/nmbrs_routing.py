@@ -59,51 +59,53 @@ def assumed_version(incoming: Incoming) -> SoapVersion:
     return "1.2" if incoming.action is None or incoming.content_type == SOAP_XML else "1.1"
 
 
-def route(incoming: Incoming, reader: EnvelopeReader) -> tuple[SoapVersion, Operation]:
-    """Find the SOAP version and the operation of a request that has been read.
+def settled_version(incoming: Incoming, reader: EnvelopeReader) -> SoapVersion:
+    """The version of a request that has been read.
 
     :raises HttpRefusal: 415, for a 1.1 envelope that is not sent as text/xml.
-    :raises SoapFault: when no operation can be found, or the envelope is of an unexpected version.
+    :raises SoapFault: for an envelope of an unexpected version.
+    """
+    version = assumed_version(incoming)
+    found = reader.envelope[0] if reader.envelope else ""
+    if version == "1.2" and found == ENVELOPE_NAMESPACE["1.1"]:
+        if incoming.content_type != TEXT_XML:
+            raise HttpRefusal(415)
+        return "1.1"
+    expected = ENVELOPE_NAMESPACE[version]
+    if found != expected:
+        raise SoapFault(
+            "VersionMismatch",
+            f"Possible SOAP version mismatch: Envelope namespace {found} was unexpected. "
+            f"Expecting {expected}.",
+        )
+    return version
+
+
+def route(incoming: Incoming, reader: EnvelopeReader) -> Operation:
+    """Find the operation: by the SOAPAction header where it counts, else by the action or the body's element.
+
+    :raises SoapFault: when there is none.
     """
     known = operations(incoming.service)
-    version = assumed_version(incoming)
-    if version == "1.1":
-        operation = known.get(_operation_of_action(incoming.service, incoming.action or ""))
+    if incoming.action is not None and assumed_version(incoming) == "1.1":
+        operation = known.get(_operation_of_action(incoming.service, incoming.action))
         if operation is None:
-            action = (incoming.action or "").strip('"')
+            action = incoming.action.strip('"')
             raise SoapFault(
                 "Client", f"Server did not recognize the value of HTTP Header SOAPAction: {action}."
             )
-        _check_envelope(reader, "1.1")
-        return "1.1", operation
-    if reader.envelope == (ENVELOPE_NAMESPACE["1.1"], "Envelope"):
-        if incoming.content_type != TEXT_XML:
-            raise HttpRefusal(415)
-        version = "1.1"
-    else:
-        _check_envelope(reader, "1.2")
+        return operation
     operation = known.get(_operation_of_action(incoming.service, incoming.action_parameter or ""))
     if operation is None and reader.body is not None and reader.body.name[0] == namespace(incoming.service):
         operation = known.get(reader.body.name[1])
     if operation is None:
         raise SoapFault("Client", NO_ACTION)
-    return version, operation
+    return operation
 
 
 def _operation_of_action(service: str, action: str) -> str:
     prefix, _, name = unquote(action.strip().strip('"')).rpartition("/")
     return name if prefix == namespace(service) else ""
-
-
-def _check_envelope(reader: EnvelopeReader, version: SoapVersion) -> None:
-    found = reader.envelope or ("", "")
-    expected = ENVELOPE_NAMESPACE[version]
-    if found[0] != expected:
-        raise SoapFault(
-            "VersionMismatch",
-            f"Possible SOAP version mismatch: Envelope namespace {found[0]} was unexpected. "
-            f"Expecting {expected}.",
-        )
 
 
 def arguments(operation: Operation, reader: EnvelopeReader) -> dict[str, Any]:

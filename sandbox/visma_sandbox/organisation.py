@@ -137,9 +137,10 @@ class Organisation:
         """The person's employments, oldest first."""
         found = base_employments(self.seed, person, self._first_type(person.position))
         change = self._changes.get(person.position)
-        if change and change.left_on and found:
-            return *found[:-1], found[-1]._replace(end=change.left_on)
-        return found
+        if change is None or change.left_on is None:
+            return found
+        kept = [each for each in found if each.start is None or each.start <= change.left_on]
+        return *kept[:-1], *(each._replace(end=change.left_on) for each in kept[-1:])
 
     def department_records(self, person: Person) -> tuple[DepartmentRecord, ...] | None:
         """The person's department history, in no particular order; None when not listed at all."""

@@ -34,14 +34,16 @@ EMPLOYEE_ID_STEP: Final = 3
 
 # fmt: off
 NICKNAMES: Final = (
-    "Anna", "Bram", "Carlijn", "Daan", "Emma", "Finn", "Guusje", "Hugo", "Iris", "Jan", "Kim", "Lotte", "Milan",
-    "Noor", "Oscar", "Pien", "Quinten", "Roos", "Sem", "Tess", "Ulrich", "Vera", "Wout", "Xandra", "Yara", "Zoë",
-    "José", "Bjørn", "Łukasz", "Renée", "Şeyma", "Jürgen", "Željka", "Αλέξης", "Ольга", "美咲", "D'Arcy",
+    "Anna", "Bram", "Carlijn", "Daan", "Emma", "Finn", "Guusje", "Hugo", "Iris", "Jan", "Kim", "Lotte",
+    "Milan", "Noor", "Oscar", "Pien", "Quinten", "Roos", "Sem", "Tess", "Ulrich", "Vera", "Wout", "Xandra",
+    "Yara", "Zoë", "José", "Bjørn", "Łukasz", "Renée", "Şeyma", "Jürgen", "Željka", "Αλέξης", "Ольга", "美咲",
+    "D'Arcy",
 )
 # The word "test" or "example" in many languages: nobody is called this.
 LAST_NAMES: Final = (
     "Testpersoon", "Voorbeeld", "Proefkonijn", "Beispiel", "Exemplum", "Prøveperson", "Przykład", "Esempio",
-    "Échantillon", "Übungsmann", "Näyte", "Δοκιμή", "Пример", "テスト", "Test-Voorbeeld", "O'Testly", "Test & Co",
+    "Échantillon", "Übungsmann", "Näyte", "Δοκιμή", "Пример", "テスト", "Test-Voorbeeld", "O'Testly",
+    "Test & Co",
 )
 # fmt: on
 _PREFIXES: Final = (None, None, None, "van", "de", "van der", "ten", None)
