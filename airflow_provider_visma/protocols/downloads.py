@@ -6,15 +6,14 @@ nothing of ours goes to the file host: no token, no cookie, no netrc entry.
 
 from __future__ import annotations
 
-import random
-import ssl
+import re
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 from urllib.parse import urljoin
 
 import tenacity
@@ -23,18 +22,14 @@ import urllib3
 from airflow_provider_visma.exceptions import (
     VismaContentError,
     VismaIncompleteAnswerError,
+    VismaThrottledError,
     VismaTransientError,
     VismaUnavailableError,
 )
 from airflow_provider_visma.protocols.bodies import Decoder, decoder_for
-from airflow_provider_visma.protocols.http import HttpLimits, status_error
-from airflow_provider_visma.protocols.links import (
-    Destination,
-    LinkRefusedError,
-    LinkRules,
-    Resolver,
-    resolve_host,
-)
+from airflow_provider_visma.protocols.file_hosts import FileHostAccess
+from airflow_provider_visma.protocols.http import status_error
+from airflow_provider_visma.protocols.links import LinkRefusedError
 
 # Larger reads are no faster (benchmarks/downloads.py), smaller ones are.
 _PIECE = 1024 * 1024
@@ -47,8 +42,10 @@ _HEADERS = {
     "Accept-Encoding": "gzip",
     "User-Agent": "airflow-provider-visma",
 }
+_BACK_OFF = tenacity.wait_exponential_jitter(initial=0.5, max=20)
+_LONGEST_WAIT = 120.0  # whoever is asked to wait longer had better give its worker slot back
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 _Result = TypeVar("_Result")
-FILE_LIMITS = HttpLimits(read=120.0, total=4 * 3600.0, max_bytes=64 * 1024**3)
 
 
 class LinkExpiredError(VismaTransientError):
@@ -67,60 +64,6 @@ class Sink(Protocol):
 
     def restart(self) -> None:
         """Forget everything written so far."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileHostAccess:
-    """How files are fetched with one Airflow connection.
-
-    :param verify: True, False or a context, as for the API itself.
-    :param proxy: address of a proxy; it resolves names itself, so addresses are then not checked here.
-    """
-
-    rules: LinkRules
-    verify: bool | ssl.SSLContext = True
-    proxy: str | None = field(default=None, repr=False)
-    limits: HttpLimits = FILE_LIMITS
-    resolve: Resolver = resolve_host
-
-    def get(self, destination: Destination, headers: dict[str, str]) -> urllib3.BaseHTTPResponse:
-        """Ask for a file at one of the checked addresses; the body is still to be read."""
-        options: dict[str, Any] = {
-            "retries": False,
-            "redirect": False,
-            "preload_content": False,
-            "decode_content": False,
-            "timeout": urllib3.Timeout(connect=self.limits.connect, read=self.limits.read),
-        }
-        host = destination.host if destination.is_default_port else f"{destination.host}:{destination.port}"
-        if not destination.addresses:
-            proxy = urllib3.ProxyManager(str(self.proxy), ssl_context=self._tls())
-            url = f"{destination.scheme}://{host}{destination.target}"
-            return proxy.urlopen("GET", url, headers=headers, assert_same_host=False, **options)
-        headers = {"Host": host, **headers}
-        return self._pool(destination).urlopen("GET", destination.target, headers=headers, **options)
-
-    def _pool(self, destination: Destination) -> urllib3.HTTPConnectionPool:
-        address = random.choice(destination.addresses)  # noqa: S311 - so that a retry may find a better one
-        if destination.scheme == "http":
-            return urllib3.HTTPConnectionPool(address, destination.port)
-        # The certificate is checked against the host of the link, not against the address.
-        return urllib3.HTTPSConnectionPool(
-            address,
-            destination.port,
-            ssl_context=self._tls(),
-            server_hostname=destination.host,
-            assert_hostname=destination.host if self.verify else False,
-        )
-
-    def _tls(self) -> ssl.SSLContext:
-        if isinstance(self.verify, ssl.SSLContext):
-            return self.verify
-        context = ssl.create_default_context()
-        if not self.verify:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        return context
 
 
 class FileDownload:
@@ -153,6 +96,7 @@ class FileDownload:
         self._tries = tries
         self._decoder: Decoder | None = None
         self._validator: str | None = None
+        self._length: str | None = None
         self._received = 0  # bytes of the body, which are not the file's own where it is compressed
         self._response: urllib3.BaseHTTPResponse | None = None
 
@@ -174,9 +118,11 @@ class FileDownload:
             return failures >= self._tries
 
         tries = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type((VismaUnavailableError, VismaIncompleteAnswerError)),
+            retry=tenacity.retry_if_exception_type(
+                (VismaUnavailableError, VismaThrottledError, VismaIncompleteAnswerError)
+            ),
             stop=stuck,
-            wait=tenacity.wait_exponential_jitter(initial=0.5, max=20),
+            wait=_patience,
             sleep=self._pause,
             reraise=True,
         )
@@ -190,7 +136,8 @@ class FileDownload:
         self._stop.set()
         response = self._response
         if response is not None:
-            response.shutdown()
+            with suppress(ValueError, RuntimeError):  # it has just ended by itself
+                response.shutdown()
 
     def _attempt(self, link: str, deadline: float) -> None:
         response = self._open(link)
@@ -204,6 +151,9 @@ class FileDownload:
                 if self._clock() > deadline:
                     raise VismaContentError(f"the download took over {self._access.limits.total:.0f} s")
             decoder.finish()
+        except VismaIncompleteAnswerError:
+            self._validator = None  # what came is damaged: no use in going on behind it
+            raise
         finally:
             self._response = None
             response.close()
@@ -231,9 +181,7 @@ class FileDownload:
         """Return the decoder for *response*: a new one, or where it continues the file, the one in use."""
         headers = response.headers
         if response.status == 206:
-            # What was asked for is what must come: from the byte after the last, of the same version.
-            expected = f"bytes {self._received}-"
-            if self._decoder is None or not headers.get("Content-Range", "").startswith(expected):
+            if self._decoder is None or not self._is_rest(headers):
                 self._validator = None
                 raise VismaIncompleteAnswerError("the file host sent another part than was asked for")
             return self._decoder
@@ -244,9 +192,22 @@ class FileDownload:
         if self._received:
             self._sink.restart()
         self._received = 0
+        self._length = headers.get("Content-Length")
         self._validator = strong_validator(headers)
         self._decoder = decoder_for(headers, max_bytes=self._access.limits.max_bytes)
         return self._decoder
+
+    def _is_rest(self, headers: Mapping[str, str]) -> bool:
+        """Whether a part is what was asked for: all after the bytes received, of the same version."""
+        part = _CONTENT_RANGE.fullmatch(headers.get("Content-Range", ""))
+        if part is None or headers.get("ETag", self._validator) != self._validator:
+            return False
+        first, last, length = part.groups()
+        return (
+            int(first) == self._received
+            and int(last) + 1 == int(length)
+            and (self._length is None or length == self._length)
+        )
 
     def _open(self, link: str) -> urllib3.BaseHTTPResponse:
         for _ in range(_MAX_REDIRECTS + 1):
@@ -284,21 +245,28 @@ class FileDownload:
             raise DownloadAbortedError("the download was ended", system=_SYSTEM)
 
 
-def strong_validator(headers: Any) -> str | None:
+def _patience(state: tenacity.RetryCallState) -> float:
+    """Return the seconds to wait: what the host asked for, or a little more after each failure."""
+    error = state.outcome.exception() if state.outcome else None
+    told = getattr(error, "retry_after", None)
+    return _BACK_OFF(state) if told is None else min(float(told), _LONGEST_WAIT)
+
+
+def strong_validator(headers: Mapping[str, str]) -> str | None:
     """Return what proves that two answers are of the same version, or None.
 
     A date counts only where it is at least a minute older than the answer (RFC 9110, 8.8.2.2): the file
     could have changed twice within its second.
     """
-    etag = str(headers.get("ETag", "")).strip()
+    etag = headers.get("ETag", "").strip()
     if etag.startswith('"'):
         return etag
-    modified, sent = headers.get("Last-Modified"), headers.get("Date")
+    modified, sent = headers.get("Last-Modified", ""), headers.get("Date", "")
     try:
         age = _timestamp(sent) - _timestamp(modified)
-    except (TypeError, ValueError):
+    except ValueError:
         return None
-    return str(modified) if age >= timedelta(minutes=1) else None
+    return modified if age >= timedelta(minutes=1) else None
 
 
 def _timestamp(text: str) -> datetime:

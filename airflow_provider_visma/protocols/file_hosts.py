@@ -1,0 +1,73 @@
+"""How a file host is reached: at the address that was checked, with the connection's TLS and proxy.
+
+Plain urllib3, for it is the fastest here (benchmarks/downloads.py), and because it adds nothing by itself:
+requests would take credentials for the host from ``~/.netrc``.
+"""
+
+from __future__ import annotations
+
+import random
+import ssl
+from dataclasses import dataclass, field
+from typing import Any
+
+import urllib3
+
+from airflow_provider_visma.protocols.http import HttpLimits
+from airflow_provider_visma.protocols.links import Destination, LinkRules, Resolver, resolve_host
+
+FILE_LIMITS = HttpLimits(read=120.0, total=4 * 3600.0, max_bytes=64 * 1024**3)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileHostAccess:
+    """How files are fetched with one Airflow connection.
+
+    :param verify: True, False or a context, as for the API itself.
+    :param proxy: address of a proxy; it resolves names itself, so addresses are then not checked here.
+    """
+
+    rules: LinkRules
+    verify: bool | ssl.SSLContext = True
+    proxy: str | None = field(default=None, repr=False)
+    limits: HttpLimits = FILE_LIMITS
+    resolve: Resolver = resolve_host
+
+    def get(self, destination: Destination, headers: dict[str, str]) -> urllib3.BaseHTTPResponse:
+        """Ask for a file at one of the checked addresses; the body is still to be read."""
+        options: dict[str, Any] = {
+            "retries": False,
+            "redirect": False,
+            "preload_content": False,
+            "decode_content": False,
+            "timeout": urllib3.Timeout(connect=self.limits.connect, read=self.limits.read),
+        }
+        host = destination.host if destination.is_default_port else f"{destination.host}:{destination.port}"
+        if self.proxy:
+            proxy = urllib3.ProxyManager(self.proxy, ssl_context=self._tls())
+            url = f"{destination.scheme}://{host}{destination.target}"
+            return proxy.urlopen("GET", url, headers=headers, assert_same_host=False, **options)
+        headers = {"Host": host, **headers}
+        return self._pool(destination).urlopen("GET", destination.target, headers=headers, **options)
+
+    def _pool(self, destination: Destination) -> urllib3.HTTPConnectionPool:
+        address = random.choice(destination.addresses)  # noqa: S311 - so that a retry may find a better one
+        if destination.scheme == "http":
+            return urllib3.HTTPConnectionPool(address, destination.port)
+        # The certificate is checked against the host of the link, not against the address.
+        return urllib3.HTTPSConnectionPool(
+            address,
+            destination.port,
+            ssl_context=self._tls(),
+            server_hostname=destination.host,
+            assert_hostname=destination.host if self.verify else False,
+        )
+
+    def _tls(self) -> ssl.SSLContext:
+        if isinstance(self.verify, ssl.SSLContext):
+            return self.verify
+        context = ssl.create_default_context()
+        if not self.verify:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        return context
