@@ -272,10 +272,10 @@ class Poller:
             )
         return self._again(message, error.retry_after)
 
-    def event(self, decision: PollDecision) -> dict[str, str | None]:
+    def event(self, decision: PollDecision) -> dict[str, str]:
         """Return what a trigger tells its task about the end: small, and nothing that must not be stored."""
         return {
-            "status": decision.outcome,
+            "status": str(decision.outcome),
             "dataset": self._dataset,
             "job_id": self._job_id,
             "message": decision.message,

@@ -81,7 +81,10 @@ class HrmJobTrigger(BaseTrigger):
             job_id=self.job_id,
         )
 
-    async def _wait(self) -> dict[str, str | None]:
+    async def _sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+    async def _wait(self) -> dict[str, str]:
         poller = Poller(
             dataset=self.dataset,
             job_id=self.job_id,
@@ -89,7 +92,7 @@ class HrmJobTrigger(BaseTrigger):
             poll_interval=self.poll_interval,
             max_poll_interval=self.max_poll_interval,
         )
-        await asyncio.sleep(self.not_before - time.time())
+        await self._sleep(self.not_before - time.time())
         try:
             decision = await self._poll(await _hook(self.conn_id), poller)
         except VismaConnectionConfigError as error:
@@ -107,7 +110,7 @@ class HrmJobTrigger(BaseTrigger):
                     self.log.info(decision.message, dataset=self.dataset, job_id=self.job_id)
                 if decision.outcome:
                     return decision
-                await asyncio.sleep(decision.wait)
+                await self._sleep(decision.wait)
 
 
 async def _hook(conn_id: str) -> VismaHrmHook:
