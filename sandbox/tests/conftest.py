@@ -7,8 +7,12 @@ from typing import Any
 
 import pytest
 import requests
+import zeep
+from lxml import etree
 
 from visma_sandbox.client import SandboxProcess, start_sandbox
+from visma_sandbox.nmbrs_faults import CODE_TEXTS, ENVELOPE_NAMESPACE
+from visma_sandbox.nmbrs_wsdl import namespace
 
 
 class HrmClient:
@@ -68,6 +72,80 @@ class HrmClient:
         return found
 
 
+class NmbrsClient:
+    """The least a client of Nmbrs can be: envelopes written by hand, answers read by name."""
+
+    def __init__(self, sandbox: SandboxProcess) -> None:
+        self.sandbox = sandbox
+        connection = sandbox.connections()["nmbrs_default"]
+        self.account = {
+            "Username": connection["login"],
+            "Token": connection["password"],
+            "Domain": connection["extra"]["domain"],
+        }
+
+    def envelope(
+        self,
+        operation: str = "EmployeeType_GetList",
+        fields: str = "",
+        *,
+        service: str = "EmployeeService",
+        account: dict[str, str] | None = None,
+        header: str = "AuthHeaderWithDomain",
+        header_namespace: str | None = None,
+        soap: str = ENVELOPE_NAMESPACE["1.1"],
+    ) -> bytes:
+        account = self.account if account is None else account
+        given = "".join(f"<{name}>{text}</{name}>" for name, text in account.items())
+        space = namespace(service)
+        return (
+            f'<soap:Envelope xmlns:soap="{soap}">'
+            f'<soap:Header><{header} xmlns="{header_namespace or space}">{given}</{header}></soap:Header>'
+            f'<soap:Body><{operation} xmlns="{space}">{fields}</{operation}></soap:Body></soap:Envelope>'
+        ).encode()
+
+    def post(
+        self, body: bytes | Iterator[bytes], *, service: str = "EmployeeService", **headers: str
+    ) -> requests.Response:
+        headers.setdefault("Content-Type", "text/xml; charset=utf-8")
+        url = f"{self.sandbox.url}/soap/v3/{service}.asmx"
+        return requests.post(url, data=body, headers=headers, timeout=20)
+
+    def call(
+        self, operation: str, fields: str = "", *, service: str = "EmployeeService", **wishes: Any
+    ) -> requests.Response:
+        return self.post(self.envelope(operation, fields, service=service, **wishes), service=service)
+
+    def ask(self, operation: str, fields: str = "", *, service: str = "EmployeeService") -> Any:
+        answer = self.call(operation, fields, service=service)
+        assert answer.status_code == 200, answer.text
+        return etree.fromstring(answer.content)
+
+    def zeep(self, service: str) -> Any:
+        url = f"{self.sandbox.url}/soap/v3/{service}.asmx?WSDL"
+        return zeep.Client(url, settings=zeep.Settings(strict=True)).service
+
+    def fault(self, answer: requests.Response) -> tuple[str, str]:
+        """Code and text of a fault of either version."""
+        assert answer.status_code == 500
+        root = etree.fromstring(answer.content)
+        if root.tag == f"{{{ENVELOPE_NAMESPACE['1.1']}}}Envelope":
+            assert root.find(".//detail") is not None
+            return root.findtext(".//faultcode") or "", root.findtext(".//faultstring") or ""
+        space = f".//{{{ENVELOPE_NAMESPACE['1.2']}}}"
+        return root.findtext(f"{space}Value") or "", root.findtext(f"{space}Text") or ""
+
+    def service_fault(self, code: str) -> tuple[str, str]:
+        """What the service itself says with a code."""
+        return "soap:Server", f"Server was unable to process request. ---> {code}: {CODE_TEXTS[code]}"
+
+    def peak_memory(self) -> int:
+        """Bytes the sandbox's process has held at most."""
+        with open(f"/proc/{self.sandbox.pid}/status") as status:
+            (line,) = (line for line in status if line.startswith("VmHWM:"))
+        return int(line.split()[1]) << 10
+
+
 def links_in(body: dict[str, Any]) -> list[str]:
     (field,) = (name for name in body if name.endswith("FileUris"))
     links: list[str] = body[field]
@@ -91,3 +169,21 @@ def hrm(sandbox: SandboxProcess) -> HrmClient:
     client = HrmClient(sandbox)
     client.authorize()
     return client
+
+
+@pytest.fixture(scope="session")
+def running_nmbrs() -> Iterator[SandboxProcess]:
+    with start_sandbox(employees=2_000) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def nmbrs(running_nmbrs: SandboxProcess) -> NmbrsClient:
+    running_nmbrs.reset()
+    return NmbrsClient(running_nmbrs)
+
+
+@pytest.fixture
+def large_nmbrs() -> Iterator[NmbrsClient]:
+    with start_sandbox(employees=20_000) as sandbox:
+        yield NmbrsClient(sandbox)

@@ -76,7 +76,7 @@ def test_parameters_are_cased_as_the_contract_has_them(
     assert operations(service)[operation].parameters == parameters
 
 
-def test_only_environment_get_takes_the_header_without_a_domain() -> None:
+def test_only_environment_get_takes_the_header_without_a_domain():
     headers = {
         each.full_name: each.auth_header for service in SERVICES for each in operations(service).values()
     }
