@@ -103,11 +103,15 @@ class DialogWriter:
         self._report = WriteReport()
         self._failures_in_a_row = 0
         limits = self._service.scim.bulk_limits
-        with ThreadPoolExecutor(self._max_concurrency) as pool:
+        pool = ThreadPoolExecutor(self._max_concurrency)
+        try:
             for _, group in groupby(lines, key=lambda line: line.kind):
                 # Of each batch the rest is settled before the next: should the service be down, that shows.
                 for unsettled in self._batches(group, limits):
                     list(pool.map(lambda pair: self._settle(*pair), unsettled))
+        finally:
+            # A task that is killed finishes the requests under way and starts no other.
+            pool.shutdown(cancel_futures=True)
         return self._report
 
     def _batches(
