@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib.resources import files
 
 import pytest
 import requests
@@ -101,3 +102,33 @@ def test_the_guid_type_is_in_the_document_itself(sandbox: SandboxProcess) -> Non
     assert [(each.get("namespace"), each.get("schemaLocation")) for each in imports] == [
         ("http://microsoft.com/wsdl/types/", None)
     ]
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "fields"),
+    [
+        ("DebtorService", "List_GetAll", ""),
+        ("DebtorService", "Department_GetList", "<DebtorId>4101</DebtorId>"),
+        ("DebtorService", "Function_GetList", "<DebtorId>4102</DebtorId>"),
+        ("CompanyService", "List_GetAll", ""),
+        ("CompanyService", "Company_GetCurrentPeriod", "<CompanyId>71001</CompanyId>"),
+        ("EmployeeService", "EmployeeType_GetList", ""),
+        (
+            "EmployeeService",
+            "List_GetByCompany",
+            "<CompanyId>71001</CompanyId><EmployeeType>2</EmployeeType>",
+        ),
+        *(
+            ("EmployeeService", name, "<CompanyID>71001</CompanyID>")
+            for name in operations("EmployeeService")
+            if "AllEmployeesByCompany" in name
+        ),
+    ],
+)
+def test_every_answer_is_valid_by_its_schema(nmbrs, service: str, operation: str, fields: str) -> None:
+    folder = files("visma_sandbox").joinpath("nmbrs_schemas")
+    document = etree.parse(str(folder.joinpath(f"{service}.xsd")))
+    for imported in document.iter("{http://www.w3.org/2001/XMLSchema}import"):
+        imported.set("schemaLocation", "microsoft-types.xsd")
+    response = nmbrs.ask(operation, fields, service=service)[0][0]
+    etree.XMLSchema(document).assertValid(etree.ElementTree(response))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
@@ -28,7 +28,7 @@ from visma_sandbox.nmbrs_faults import (
     SoapVersion,
     envelope_around,
 )
-from visma_sandbox.nmbrs_reads import Reads, Result
+from visma_sandbox.nmbrs_reads import Reads
 from visma_sandbox.nmbrs_routing import (
     Incoming,
     arguments,
@@ -110,39 +110,22 @@ class _Nmbrs:
 
     async def call(self, request: web.Request) -> web.StreamResponse:
         """A SOAP call, from its bytes to its answer."""
-        incoming = _incoming(request)
-        reader = EnvelopeReader((namespace("EmployeeService"), "Body"))
-        version = assumed_version(incoming)
-        name, received = _UNKNOWN, 0
-        refusal: SoapFault | HttpRefusal | None = None
-        operation: Operation | None = None
-        try:
-            check_content_type(incoming)
-            async for piece in request.content.iter_any():
-                received += len(piece)
-                reader.feed(piece)
-            reader.close()
-            version = settled_version(incoming, reader)
-            operation = route(incoming, reader)
-            name = operation.name
-        except (SoapFault, HttpRefusal) as refused:
-            refusal = refused
+        service = request.match_info["service"]
+        received = await _receive(request)
+        name = received.operation.name if received.operation else _UNKNOWN
         exchange = await self._sandbox.begin(
-            request, system="nmbrs", operation=f"{incoming.service}.{name}", note={"soap": version}
+            request, system="nmbrs", operation=f"{service}.{name}", note={"soap": received.version}
         )
-        exchange.entry.body_size = received
+        exchange.entry.body_size = received.size
         try:
             await self._hold_up()
             if exchange.fault is not None and exchange.fault_is("soap_fault"):
                 raise SoapFault.injected(exchange.fault.args)
-            if refusal is not None or operation is None:
-                raise refusal or HttpRefusal(400)
-            return await self._answer(exchange, version, operation, reader)
+            return await self._answer(exchange, received)
         except SoapFault as fault:
-            headers = {"Content-Type": CONTENT_TYPE[version], "Cache-Control": "private"}
-            return await exchange.respond(
-                web.Response(status=500, body=fault.envelope(version), headers=headers)
-            )
+            headers = {"Content-Type": CONTENT_TYPE[received.version], "Cache-Control": "private"}
+            body = fault.envelope(received.version)
+            return await exchange.respond(web.Response(status=500, body=body, headers=headers))
         except HttpRefusal as refused:
             return await exchange.respond(web.Response(status=refused.status))
 
@@ -155,9 +138,10 @@ class _Nmbrs:
             )
             await asyncio.sleep(seconds)
 
-    async def _answer(
-        self, exchange: Exchange, version: SoapVersion, operation: Operation, reader: EnvelopeReader
-    ) -> web.StreamResponse:
+    async def _answer(self, exchange: Exchange, received: _Received) -> web.StreamResponse:
+        if received.operation is None:
+            raise received.refusal
+        version, operation, reader = received.version, received.operation, received.reader
         given = arguments(operation, reader)
         exchange.entry.note["parameters"] = {
             name: value for name, value in given.items() if isinstance(value, int)
@@ -179,9 +163,8 @@ class _Nmbrs:
         return await _send(exchange, pieces, headers)
 
     def _texts(
-        self, exchange: Exchange, version: SoapVersion, operation: Operation, result: Result
+        self, exchange: Exchange, version: SoapVersion, operation: Operation, items: Iterator[str]
     ) -> Iterator[str]:
-        items = result.items
         if exchange.fault is not None and exchange.fault_is("drift"):
             items = nmbrs_drift.drifted(items, exchange.fault.args)
         head, tail = envelope_around(version)
@@ -205,6 +188,37 @@ class _Nmbrs:
         self._sandbox.organisation.reset()
         self.cabinet.clear()
         return web.Response(status=204)
+
+
+@dataclass(slots=True)
+class _Received:
+    """A request that was read, as far as it could be.
+
+    :param operation: None when the request is refused before an operation is known.
+    :param refusal: why it is.
+    """
+
+    reader: EnvelopeReader
+    version: SoapVersion
+    operation: Operation | None = None
+    refusal: SoapFault | HttpRefusal = field(default_factory=lambda: HttpRefusal(400))
+    size: int = 0
+
+
+async def _receive(request: web.Request) -> _Received:
+    incoming = _incoming(request)
+    received = _Received(EnvelopeReader((namespace("EmployeeService"), "Body")), assumed_version(incoming))
+    try:
+        check_content_type(incoming)
+        async for piece in request.content.iter_any():
+            received.size += len(piece)
+            received.reader.feed(piece)
+        received.reader.close()
+        received.version = settled_version(incoming, received.reader)
+        received.operation = route(incoming, received.reader)
+    except (SoapFault, HttpRefusal) as refusal:
+        received.refusal = refusal
+    return received
 
 
 def _incoming(request: web.Request) -> Incoming:

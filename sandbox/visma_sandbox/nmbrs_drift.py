@@ -54,6 +54,8 @@ def drifted(items: Iterator[str], args: Mapping[str, Any]) -> Iterator[str]:
 
 def _change(item: str, form: str, args: Mapping[str, Any]) -> str:
     root = etree.fromstring(f"<items {_XSI}>{item}</items>")
+    if len(root) == 0:
+        return item  # text, not an element
     record = max(root.iter(), key=lambda each: sum(1 for child in each if len(child) == 0))
     leaf = _leaf(root[0], form, args.get("element"))
     match form:

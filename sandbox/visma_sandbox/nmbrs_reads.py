@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -18,19 +17,8 @@ if TYPE_CHECKING:
     from visma_sandbox.app import Sandbox
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
-    """The content of an answer's ``…Result``: items of a list, or pieces of text.
-
-    :param items: their XML.
-    :param item_tag: element name of a list's items; None when this is no list.
-    """
-
-    items: Iterator[str]
-    item_tag: str | None = None
-
-
-Read = Callable[[Mapping[str, Any]], Result]
+Read = Callable[[Mapping[str, Any]], Iterator[str]]
+"""From an operation's arguments to the content of its ``…Result``: a list's items, or one text."""
 
 
 class Reads:
@@ -61,49 +49,48 @@ class Reads:
             "EmployeeService.Function_GetAll_AllEmployeesByCompany_V2": self._function_records,
         }
 
-    def _debtors(self, _: Mapping[str, Any]) -> Result:
+    def _debtors(self, _: Mapping[str, Any]) -> Iterator[str]:
         items = map(nmbrs_xml.debtor, self._access.debtors())
-        return Result(chain(items, self._one_nil("Debtor")), "Debtor")
+        return chain(items, self._one_nil("Debtor"))
 
-    def _debtors_by_number(self, arguments: Mapping[str, Any]) -> Result:
+    def _debtors_by_number(self, arguments: Mapping[str, Any]) -> Iterator[str]:
         found = (each for each in self._access.debtors() if each.number == arguments["Number"])
-        return Result(map(nmbrs_xml.debtor, found), "Debtor")
+        return map(nmbrs_xml.debtor, found)
 
-    def _departments(self, arguments: Mapping[str, Any]) -> Result:
+    def _departments(self, arguments: Mapping[str, Any]) -> Iterator[str]:
         debtor = self._access.debtor(arguments["DebtorId"])
         items = map(nmbrs_xml.department, DEPARTMENTS_OF[debtor.id])
-        return Result(chain(items, self._one_nil("Department")), "Department")
+        return chain(items, self._one_nil("Department"))
 
-    def _functions(self, arguments: Mapping[str, Any]) -> Result:
+    def _functions(self, arguments: Mapping[str, Any]) -> Iterator[str]:
         debtor = self._access.debtor(arguments["DebtorId"])
         items = map(nmbrs_xml.function, FUNCTIONS_OF[debtor.id])
-        return Result(chain(items, self._one_nil("Function")), "Function")
+        return chain(items, self._one_nil("Function"))
 
-    def _environment(self, _: Mapping[str, Any]) -> Result:
+    def _environment(self, _: Mapping[str, Any]) -> Iterator[str]:
         domain = credentials.NMBRS_DOMAIN
         text = nmbrs_xml.string("Domain", "nmbrs.nl") + nmbrs_xml.string("SubDomain", domain)
-        return Result(iter((text,)))
+        return iter((text,))
 
-    def _companies(self, _: Mapping[str, Any]) -> Result:
+    def _companies(self, _: Mapping[str, Any]) -> Iterator[str]:
         items = map(nmbrs_xml.company, self._access.companies())
-        return Result(chain(items, self._one_nil("Company")), "Company")
+        return chain(items, self._one_nil("Company"))
 
-    def _companies_of_debtor(self, arguments: Mapping[str, Any]) -> Result:
+    def _companies_of_debtor(self, arguments: Mapping[str, Any]) -> Iterator[str]:
         debtor = self._access.debtor(arguments["DebtorId"])
         found = (each for each in self._access.companies() if each.debtor_id == debtor.id)
-        return Result(map(nmbrs_xml.company, found), "Company")
+        return map(nmbrs_xml.company, found)
 
-    def _current_period(self, arguments: Mapping[str, Any]) -> Result:
+    def _current_period(self, arguments: Mapping[str, Any]) -> Iterator[str]:
         company = self._access.company(arguments["CompanyId"])
         today = datetime.fromtimestamp(self._sandbox.clock(), UTC).date()
-        return Result(iter((period_text(company, today),)))
+        return iter((period_text(company, today),))
 
-    def _employee_types(self, _: Mapping[str, Any]) -> Result:
+    def _employee_types(self, _: Mapping[str, Any]) -> Iterator[str]:
         table: Mapping[str, str] = self._sandbox.settings["nmbrs_employee_types"]
-        items = (nmbrs_xml.employee_type(int(key), text) for key, text in table.items())
-        return Result(items, "EmployeeType")
+        return (nmbrs_xml.employee_type(int(key), text) for key, text in table.items())
 
-    def _employees(self, arguments: Mapping[str, Any]) -> Result:
+    def _employees(self, arguments: Mapping[str, Any]) -> Iterator[str]:
         wanted = arguments["EmployeeType"]
         type_of = self._sandbox.organisation.employee_type
         return self._per_person(
@@ -112,21 +99,21 @@ class Reads:
             lambda write, person: write.employee(person) if type_of(person.position) == wanted else None,
         )
 
-    def _personal_info(self, arguments: Mapping[str, Any]) -> Result:
+    def _personal_info(self, arguments: Mapping[str, Any]) -> Iterator[str]:
         return self._per_person(
             "PersonalInfoItem",
             arguments["CompanyID"],
             lambda write, person: write.personal_info(person, with_bsn=True),
         )
 
-    def _without_bsn(self, arguments: Mapping[str, Any]) -> Result:
+    def _without_bsn(self, arguments: Mapping[str, Any]) -> Iterator[str]:
         return self._per_person(
             "PersonalInfoItem",
             arguments["CompanyID"],
             lambda write, person: write.personal_info(person, with_bsn=False),
         )
 
-    def _employments(self, arguments: Mapping[str, Any]) -> Result:
+    def _employments(self, arguments: Mapping[str, Any]) -> Iterator[str]:
         known = self._sandbox.organisation.employments
         return self._per_person(
             "EmployeeEmploymentItem",
@@ -134,7 +121,7 @@ class Reads:
             lambda write, person: write.employments(person, known(person)),
         )
 
-    def _department_records(self, arguments: Mapping[str, Any]) -> Result:
+    def _department_records(self, arguments: Mapping[str, Any]) -> Iterator[str]:
         known = self._sandbox.organisation.department_records
 
         def item(write: ItemWriter, person: Person) -> str | None:
@@ -143,7 +130,7 @@ class Reads:
 
         return self._per_person("EmployeeDepartmentItem", arguments["CompanyID"], item)
 
-    def _function_records(self, arguments: Mapping[str, Any]) -> Result:
+    def _function_records(self, arguments: Mapping[str, Any]) -> Iterator[str]:
         known = self._sandbox.organisation.function_records
 
         def item(write: ItemWriter, person: Person) -> str | None:
@@ -154,7 +141,7 @@ class Reads:
 
     def _per_person(
         self, tag: str, company_id: int, item: Callable[[ItemWriter, Person], str | None]
-    ) -> Result:
+    ) -> Iterator[str]:
         """A list of a company's people; `item` writes one, or None for somebody it leaves out."""
         company = self._access.company(company_id)
         settings = self._sandbox.settings
@@ -172,7 +159,7 @@ class Reads:
                     if nil_items and index % 100 == 55:
                         yield nmbrs_xml.nil(tag)
 
-        return Result(items(), tag)
+        return items()
 
     def _one_nil(self, tag: str) -> Iterator[str]:
         return iter((nmbrs_xml.nil(tag),) if self._sandbox.settings["nmbrs_nil_items"] else ())

@@ -86,7 +86,7 @@ class Organisation:
         """Indexes of everybody, or of a company; people hired through the control endpoint come last."""
         if company_id is None:
             return iter(range(self.employees + len(self._hires)))
-        hired = (index for index, company in self._hires.items() if company == company_id)
+        hired = [index for index, company in self._hires.items() if company == company_id]
         return chain(self._ranges.get(company_id, ()), hired)
 
     def __len__(self) -> int:
