@@ -93,12 +93,9 @@ class AirflowApi:
         """Return the traceback of every DAG file that did not parse."""
         return [error["stack_trace"] for error in self._call("GET", "/importErrors")["import_errors"]]
 
-    def unpause(self, dag_id: str) -> None:
-        """Let the DAG's runs be scheduled."""
+    def run(self, dag_id: str, conf: dict[str, Any] | None = None) -> str:
+        """Start a run by hand, of a DAG that may still be paused, and return its id."""
         self._call("PATCH", f"/dags/{dag_id}", json={"is_paused": False})
-
-    def trigger(self, dag_id: str, conf: dict[str, Any] | None = None) -> str:
-        """Start a run by hand and return its id."""
         run = self._call("POST", f"/dags/{dag_id}/dagRuns", json={"logical_date": None, "conf": conf or {}})
         run_id: str = run["dag_run_id"]
         return run_id

@@ -1,4 +1,4 @@
-"""What the demonstration's Airflow is set to: loopback only, SQLite, no examples, and quick to react.
+"""What the demonstration's Airflow is set to: loopback only, SQLite, no schedule, and quick to react.
 
 Every secret in the file is made anew for each home, and the file is readable by its owner alone.
 """
@@ -63,6 +63,7 @@ def write_settings(home: Path, *, dag_folders: Sequence[Path], port: int, parall
             # The defaults suit a cluster that runs for months: five-second heartbeats, and five minutes
             # before a task whose worker vanished is given up.
             "scheduler": {
+                "use_job_schedule": False,  # nothing runs that nobody asked for
                 "scheduler_heartbeat_sec": 1,
                 "scheduler_idle_sleep_time": 0.2,
                 "job_heartbeat_sec": 2,

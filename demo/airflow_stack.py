@@ -79,7 +79,7 @@ class AirflowStack:
         return self.home / "logs"
 
     def wait_for_dags(self, *dag_ids: str, seconds: float = 60.0) -> None:
-        """Wait until these DAGs are parsed, and let them run.
+        """Wait until these DAGs are parsed. They are paused until `api.run` or a person lets them run.
 
         :raises RuntimeError: when a DAG file cannot be imported; the message holds the traceback.
         """
@@ -90,8 +90,6 @@ class AirflowStack:
             return set(dag_ids) <= self.api.dag_ids()
 
         wait_until(f"the DAGs {', '.join(dag_ids)}", parsed, seconds=seconds)
-        for dag_id in dag_ids:
-            self.api.unpause(dag_id)
 
     def kill_worker(self, instance: TaskInstance) -> None:
         """Kill the process that runs this task at this moment, without a chance to clean up.

@@ -1,0 +1,101 @@
+"""The two main DAGs on a real Airflow against a sandbox of 500 people, and the proof that they worked."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from demo.airflow_api import AirflowApi
+from demo.airflow_stack import AirflowStack, tail
+from demo.outcome import differences, export_outcome, import_outcome
+from demo.table import show
+from visma_sandbox.client import SandboxProcess, start_sandbox
+
+ROOT: Final = Path(__file__).parents[1]
+EMPLOYEES: Final = 500
+RUN_SECONDS: Final = 180.0
+IMPORT_DAG: Final = "nmbrs_to_dialog"
+EXPORT_DAG: Final = "hrm_csv_export"
+TROUBLED: Final = frozenset({"failed", "up_for_retry", "running", "deferred"})
+DAG_IDS: Final = (IMPORT_DAG, EXPORT_DAG, "hrm_incremental_export")
+
+
+class DemonstrationError(Exception):
+    """Something is not as it should be; the message says what."""
+
+
+@contextmanager
+def surroundings(folder: Path) -> Iterator[tuple[SandboxProcess, AirflowStack]]:
+    """Start the sandbox and a new Airflow with all DAGs.
+
+    :param folder: what Dialog holds is kept in it over runs, and so are the published files.
+    """
+    home = folder / "airflow"
+    shutil.rmtree(home, ignore_errors=True)
+    home.mkdir(parents=True)
+    with (
+        start_sandbox(employees=EMPLOYEES, dialog_file=folder / "dialog.json") as sandbox,
+        AirflowStack(
+            home,
+            dag_folders=[ROOT / "dags"],
+            environment={
+                **sandbox.environment(),
+                "VISMA_DESTINATION": (folder.resolve() / "files").as_uri(),
+            },
+        ) as airflow,
+    ):
+        airflow.wait_for_dags(*DAG_IDS)
+        yield sandbox, airflow
+
+
+def run(folder: Path) -> None:
+    """Run both DAGs, print and store what they did, and hold it against the sandbox's own count.
+
+    :param folder: gets `summary.json` and all that Airflow leaves behind.
+    :raises DemonstrationError: when anything differs from what it should be.
+    """
+    with surroundings(folder) as (sandbox, airflow):
+        before = sandbox.counts()
+        runs = {dag_id: airflow.api.run(dag_id) for dag_id in (IMPORT_DAG, EXPORT_DAG)}
+        states = {dag_id: _finished(airflow.api, dag_id, run_id) for dag_id, run_id in runs.items()}
+        summary = {
+            IMPORT_DAG: import_outcome(states[IMPORT_DAG], _report(airflow.api, runs[IMPORT_DAG])),
+            EXPORT_DAG: export_outcome(states[EXPORT_DAG], _manifests(airflow.api, runs[EXPORT_DAG])),
+        }
+        (folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
+        show(summary)
+        _check_deferral(airflow.api, runs[EXPORT_DAG])
+        if found := list(differences(summary, before=before, after=sandbox.counts())):
+            raise DemonstrationError("the figures disagree:\n  " + "\n  ".join(found))
+
+
+def _finished(api: AirflowApi, dag_id: str, run_id: str) -> str:
+    try:
+        state = api.wait_for_run(dag_id, run_id, seconds=RUN_SECONDS)
+    except TimeoutError:
+        state = "unfinished"  # a task that waits for its retry, mostly
+    if state != "success":
+        troubled = [one for one in api.task_instances(dag_id, run_id) if one.state in TROUBLED]
+        logs = "\n".join(f"--- {one.label}\n{tail(api.log(one))}" for one in troubled)
+        raise DemonstrationError(f"{dag_id} is {state}\n{logs}")
+    return state
+
+
+def _report(api: AirflowApi, run_id: str) -> dict[str, Any]:
+    (instance,) = api.task_instances(IMPORT_DAG, run_id, "import")
+    report: dict[str, Any] = api.xcom(instance)
+    return report
+
+
+def _manifests(api: AirflowApi, run_id: str) -> list[dict[str, Any]]:
+    return [api.xcom(instance) for instance in api.task_instances(EXPORT_DAG, run_id, "download")]
+
+
+def _check_deferral(api: AirflowApi, run_id: str) -> None:
+    waits = api.task_instances(EXPORT_DAG, run_id, "wait")
+    if not waits or not all(api.was_deferred(instance) for instance in waits):
+        raise DemonstrationError(f"{EXPORT_DAG} waited on a worker instead of in the triggerer")

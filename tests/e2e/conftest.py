@@ -1,0 +1,44 @@
+"""One Airflow and one sandbox for the whole session; each test starts from a sandbox that knows nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from demo.airflow_stack import AirflowStack
+from visma_sandbox.client import SandboxProcess, start_sandbox
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+EMPLOYEES = 120
+
+
+@pytest.fixture(scope="session")
+def running_sandbox() -> Iterator[SandboxProcess]:
+    with start_sandbox(employees=EMPLOYEES) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture(scope="session")
+def airflow(
+    running_sandbox: SandboxProcess, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[AirflowStack]:
+    with AirflowStack(
+        tmp_path_factory.mktemp("airflow"),
+        dag_folders=[ROOT / "dags", HERE / "dags"],
+        environment=running_sandbox.environment(),
+    ) as stack:
+        yield stack
+
+
+@pytest.fixture
+def sandbox(running_sandbox: SandboxProcess) -> SandboxProcess:
+    running_sandbox.reset()
+    return running_sandbox
+
+
+@pytest.fixture
+def destination(tmp_path: Path) -> Path:
+    return tmp_path / "destination"
