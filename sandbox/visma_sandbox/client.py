@@ -101,6 +101,14 @@ class SandboxClient:
         found: dict[str, Any] = self._call("POST", "people", {"employee_id": employee_id, "changes": changes})
         return found
 
+    def move_user(self, employee_id: int | str, state: str) -> None:
+        """What Dialog's administrator does.
+
+        :param employee_id: the user's ``externalId``.
+        :param state: ``imported``, ``invited`` or ``linked``.
+        """
+        self._call("POST", f"dialog/users/{employee_id}/state", {"state": state})
+
     def reset(self) -> None:
         """Same people, and nothing else remembered."""
         self._call("POST", "reset")
