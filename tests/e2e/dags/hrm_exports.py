@@ -1,0 +1,29 @@
+"""Exports with the patience of a test: short retries, and a deadline that can be waited for."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from airflow.sdk import DAG, Param
+
+from airflow_provider_visma.operators.hrm import HrmExportOperator
+
+for dag_id, timeout in (
+    ("export_with_patience", timedelta(minutes=5)),
+    ("export_with_deadline", timedelta(seconds=6)),
+):
+    with DAG(
+        dag_id,
+        schedule=None,
+        params={"destination": Param(type="string"), "dataset": Param("employees", type="string")},
+    ):
+        HrmExportOperator(
+            task_id="export",
+            dataset="{{ params.dataset }}",
+            destination="{{ params.destination }}",
+            timeout=timeout,
+            poll_interval=1.0,
+            max_poll_interval=2.0,
+            retries=1,
+            retry_delay=timedelta(seconds=1),
+        )
