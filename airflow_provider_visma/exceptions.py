@@ -95,6 +95,10 @@ class VismaContentError(VismaPermanentError):
     """An answer that must not be used: a DOCTYPE, an entity, a limit passed, a required value unreadable."""
 
 
+class VismaUnknownOutcomeError(VismaPermanentError):
+    """A request that must not be sent twice got no usable answer: it may have been carried out."""
+
+
 class VismaIncompleteAnswerError(VismaTransientError):
     """An answer that ended too early or is damaged. Nothing of it was published; a retry reads it again."""
 

@@ -1,0 +1,343 @@
+"""A SOAP 1.1 client: requests checked by zeep against the WSDL, answers streamed by lxml.
+
+A fault becomes an error by the service's code; neither its text nor anything else that the service
+sent is put into a message, because both may name people.
+"""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import requests
+import urllib3
+from lxml import etree
+
+from airflow_provider_visma.exceptions import (
+    VismaContentError,
+    VismaError,
+    VismaIncompleteAnswerError,
+    VismaUnavailableError,
+    VismaUnknownOutcomeError,
+)
+from airflow_provider_visma.protocols.http import HttpLimits, network_error, status_error
+from airflow_provider_visma.protocols.soap_contract import AnswerShape, Placeholder, SoapContract
+from airflow_provider_visma.protocols.soap_reader import FaultFoundError, ReadReport, SoapReader
+from airflow_provider_visma.protocols.soap_shape import select
+
+__all__ = ["SOAP_LIMITS", "Octets", "ReadReport", "SoapClient", "SoapFault"]
+
+SOAP_LIMITS = HttpLimits(max_bytes=1024**3)
+_PIECE = 64 * 1024
+_MAX_ERROR_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class SoapFault:
+    """A fault as sent. Its texts serve to classify it and go no further.
+
+    :param code: local part of faultcode (1.1) or Code/Value (1.2), e.g. ``Client``.
+    :param text: faultstring (1.1) or Reason/Text (1.2).
+    :param detail: local name of the first element in the detail.
+    """
+
+    code: str
+    text: str
+    detail: str | None
+
+
+class _NoConnectionError(VismaUnavailableError):
+    """The connection never stood: nothing was sent."""
+
+
+class Octets:
+    """The bytes of a base64Binary argument, encoded while they are being sent.
+
+    :param file: read once, from its present position to its end.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        start = file.tell()
+        self._size = file.seek(0, 2) - start
+        file.seek(start)
+
+    @property
+    def encoded_size(self) -> int:
+        """Characters of the base64 text."""
+        return 4 * -(-self._size // 3)
+
+    def encoded(self) -> Iterator[bytes]:
+        """Yield the base64 text in pieces."""
+        left = self._size
+        while left:
+            piece = self._file.read(min(3 * _PIECE, left))
+            while len(piece) % 3 and len(piece) < left:
+                piece += self._file.read(min(3 - len(piece) % 3, left - len(piece))) or b""
+            if not piece:
+                raise OSError("the file became shorter while it was being sent")
+            left -= len(piece)
+            yield base64.b64encode(piece)
+
+
+class _Body:
+    """A request body of known length that requests streams."""
+
+    def __init__(self, envelope: bytes, octets: Mapping[Placeholder, Octets]) -> None:
+        self._parts: list[bytes | Octets] = [envelope]
+        for mark, source in octets.items():
+            before, _, after = self._parts.pop().partition(mark.encode())  # type: ignore[union-attr]
+            self._parts += [before, source, after]
+        self._length = sum(
+            part.encoded_size if isinstance(part, Octets) else len(part) for part in self._parts
+        )
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[bytes]:
+        for part in self._parts:
+            if isinstance(part, Octets):
+                yield from part.encoded()
+            else:
+                yield part
+
+
+class SoapClient:
+    """Calls the operations of one port.
+
+    :param contract: the port, from the WSDL.
+    :param endpoint: the address to post to, whatever the WSDL says.
+    :param session: proxy, TLS and adapters; shared by threads.
+    :param headers: makes the SOAP header's elements for an operation and its namespace.
+    :param fault_error: turns a fault into the error to raise.
+    :param label: prefix of the operation's name in errors, e.g. ``EmployeeService``.
+    """
+
+    def __init__(
+        self,
+        contract: SoapContract,
+        *,
+        endpoint: str,
+        session: requests.Session,
+        headers: Callable[[str, str], list[etree._Element]],
+        fault_error: Callable[[SoapFault], VismaError],
+        system: str,
+        label: str,
+        conn_id: str | None = None,
+        limits: HttpLimits = SOAP_LIMITS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.contract = contract
+        self._endpoint = endpoint
+        self._session = session
+        self._headers = headers
+        self._fault_error = fault_error
+        self._system = system
+        self._label = label
+        self._conn_id = conn_id
+        self._limits = limits
+        self._clock = clock
+
+    def call(self, operation: str, arguments: Mapping[str, Any], *, repeatable: bool = True) -> Any:
+        """Call *operation* and return its result whole: a value, a dict, a list of dicts, or None.
+
+        :param repeatable: False where a second call would do its work twice; then no answer is an
+            error that a retry must not try to mend.
+        :raises VismaRequestError: the WSDL does not allow the arguments; nothing was sent.
+        :raises VismaUnknownOutcomeError: not repeatable, sent, and no usable answer came.
+        """
+        with self._context(operation):
+            answer = self.contract.answer(operation)
+            if answer.result is not None and answer.result.only_item is not None:
+                return list(self.rows(operation, arguments))
+            try:
+                return self._value(operation, arguments, answer)
+            except _NoConnectionError:
+                raise
+            except (VismaUnavailableError, VismaIncompleteAnswerError):
+                if repeatable:
+                    raise
+                raise VismaUnknownOutcomeError(
+                    "the request was sent and no usable answer came: it may have been carried out",
+                    advice="Look in the service whether it was before sending it again.",
+                ) from None
+
+    def _value(self, operation: str, arguments: Mapping[str, Any], answer: AnswerShape) -> Any:
+        reader = SoapReader(answer, answer.result, ReadReport())
+        try:
+            with self._post(operation, arguments) as response:
+                return reader.value(self._pieces(response))
+        except FaultFoundError as fault:
+            raise self._fault(fault.element) from None
+
+    def rows(
+        self,
+        operation: str,
+        arguments: Mapping[str, Any],
+        *,
+        fields: Collection[str] | None = None,
+        report: ReadReport | None = None,
+    ) -> Iterator[dict[str, Any]]:
+        """Call *operation* and yield the items of its list while they come in.
+
+        An element that is nil is there with None; one that is absent is not a key of the row.
+
+        :param fields: paths below the item to read, all where None. What is not named here is dropped
+            by the parser.
+        :param report: filled while reading; without one, unreadable rows end in an error.
+        :raises VismaContentError: after the last row, where rows could not be read and no *report* was given.
+        """
+        with self._context(operation):
+            noticed = report if report is not None else ReadReport()
+            reader = self._reader(self.contract.answer(operation), operation, fields, noticed)
+            try:
+                with self._post(operation, arguments) as response:
+                    yield from reader.rows(self._pieces(response))
+            except FaultFoundError as fault:
+                raise self._fault(fault.element) from None
+            if report is None and noticed.unreadable_rows:
+                first = noticed.unreadable[0]
+                raise VismaContentError(
+                    f"{noticed.unreadable_rows} rows cannot be read, the first with key {first.key}:"
+                    f" {first.field} is {first.reason}"
+                )
+
+    def _reader(
+        self, answer: AnswerShape, operation: str, fields: Collection[str] | None, report: ReadReport
+    ) -> SoapReader:
+        shape = answer.result
+        item = shape.only_item if shape is not None else None
+        if shape is None or item is None:
+            raise VismaContentError(f"{operation} does not return a list")
+        if fields is not None:
+            shape = select(shape, [f"{item.name}/{path}" for path in fields])
+        return SoapReader(answer, shape, report)
+
+    @contextmanager
+    def _post(self, operation: str, arguments: Mapping[str, Any]) -> Iterator[requests.Response]:
+        body = self._body(operation, arguments)
+        headers = {
+            "Content-Type": "text/xml; charset=utf-8",
+            "SOAPAction": f'"{self.contract.action(operation)}"',
+            # No compression: a bomb would otherwise have to be measured while it inflates.
+            "Accept-Encoding": "identity",
+        }
+        try:
+            response = self._session.post(
+                self._endpoint,
+                data=body,
+                headers=headers,
+                stream=True,
+                timeout=(self._limits.connect, self._limits.read),
+                allow_redirects=False,
+            )
+        except requests.RequestException as error:
+            failure = network_error(error, system=self._system, operation=operation)
+            if _no_connection(error):
+                failure = _NoConnectionError(failure.message, advice=failure.advice)
+            raise failure from None
+        with response:
+            self._check_status(response, operation)
+            yield response
+
+    def _body(self, operation: str, arguments: Mapping[str, Any]) -> bytes | _Body:
+        octets = {
+            Placeholder(f"octets-{number}-of-{id(self)}"): value
+            for number, value in enumerate(arguments.values())
+            if isinstance(value, Octets)
+        }
+        marks = {id(source): mark for mark, source in octets.items()}
+        envelope = self.contract.envelope(
+            operation,
+            {name: marks.get(id(value), value) for name, value in arguments.items()},
+            headers=self._headers(operation, self.contract.namespace(operation)),
+        )
+        encoded: bytes = etree.tostring(envelope, xml_declaration=True, encoding="utf-8")
+        return _Body(encoded, octets) if octets else encoded
+
+    def _check_status(self, response: requests.Response, operation: str) -> None:
+        encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
+        if encoding not in ("", "identity"):
+            raise VismaContentError("the answer came compressed, unasked")
+        if response.status_code == 200:
+            return
+        if response.status_code == 500:  # where SOAP 1.1 puts faults; anything else is no SOAP
+            reader = SoapReader(AnswerShape("", None), None, ReadReport())
+            try:
+                reader.value(self._pieces(response, max_bytes=_MAX_ERROR_BYTES))
+            except FaultFoundError as fault:
+                raise self._fault(fault.element) from None
+            except VismaError:
+                pass
+        raise status_error(response.status_code, response.headers, system=self._system, operation=operation)
+
+    def _pieces(self, response: requests.Response, *, max_bytes: int | None = None) -> Iterator[bytes]:
+        """Yield the body in pieces of at least 64 KiB but for the last, bounded and counted."""
+        limit = max_bytes or self._limits.max_bytes
+        announced = response.headers.get("Content-Length")
+        deadline = self._clock() + self._limits.total
+        total = 0
+        waiting = bytearray()
+        try:
+            # read1 returns what has arrived, so that a body that trickles in meets the deadline.
+            while piece := response.raw.read1(_PIECE):
+                total += len(piece)
+                if total > limit:
+                    raise VismaContentError(f"the answer is larger than {limit} bytes")
+                if self._clock() > deadline:
+                    raise VismaUnavailableError(f"the answer took longer than {self._limits.total:.0f} s")
+                if not waiting and len(piece) >= _PIECE:
+                    yield piece
+                    continue
+                waiting += piece
+                if len(waiting) >= _PIECE:
+                    yield bytes(waiting)
+                    waiting.clear()
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise VismaIncompleteAnswerError(f"the answer broke off ({type(error).__name__})") from None
+        if announced is not None and announced.isdigit() and total != int(announced):
+            raise VismaIncompleteAnswerError(f"{total} bytes came, {announced} were announced")
+        if waiting:
+            yield bytes(waiting)
+
+    def _fault(self, element: etree._Element) -> VismaError:
+        return self._fault_error(read_fault(element))
+
+    @contextmanager
+    def _context(self, operation: str) -> Iterator[None]:
+        """Complete an error of the inner rooms with where it happened."""
+        try:
+            yield
+        except VismaError as error:
+            error.system = error.system or self._system
+            error.conn_id = error.conn_id or self._conn_id
+            error.operation = f"{self._label}.{operation}"
+            raise
+
+
+def read_fault(element: etree._Element) -> SoapFault:
+    """Return the fault in a SOAP 1.1 or 1.2 Fault element."""
+    namespace = etree.QName(element).namespace
+    code = element.findtext("faultcode") or element.findtext(f"{{{namespace}}}Code/{{{namespace}}}Value")
+    text = element.findtext("faultstring") or element.findtext(f"{{{namespace}}}Reason/{{{namespace}}}Text")
+    detail = element.find("detail")
+    if detail is None:
+        detail = element.find(f"{{{namespace}}}Detail")
+    first = next(iter(detail), None) if detail is not None else None
+    return SoapFault(
+        code=(code or "").rpartition(":")[2].strip(),
+        text=(text or "").strip(),
+        detail=etree.QName(first).localname if first is not None else None,
+    )
+
+
+def _no_connection(error: requests.RequestException) -> bool:
+    reason = getattr(error.args[0] if error.args else None, "reason", None)
+    return isinstance(error, requests.exceptions.ConnectTimeout) or isinstance(
+        reason, urllib3.exceptions.NewConnectionError
+    )

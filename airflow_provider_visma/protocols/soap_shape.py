@@ -1,0 +1,196 @@
+"""What a WSDL says of an answer, reduced to what reading it by element name needs.
+
+A shape never depends on the order of elements: services add elements in the middle of a sequence, and
+whoever reads by position then reads the wrong ones.
+"""
+
+from __future__ import annotations
+
+import binascii
+import difflib
+from base64 import b64decode
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from zeep.xsd.elements import Any as XsdAny
+from zeep.xsd.elements import Choice, Element, Group
+from zeep.xsd.elements.indicators import OrderIndicator
+from zeep.xsd.types import AnySimpleType, ComplexType, builtins
+
+from airflow_provider_visma.exceptions import VismaRequestError
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """One element of an answer.
+
+    :param tag: ``{namespace}name`` as lxml writes it.
+    :param convert: text to value; None for an element that holds elements.
+    :param parts: the elements inside, by tag.
+    :param ignored: tags that the WSDL knows inside and nobody asked for.
+    """
+
+    tag: str
+    name: str
+    required: bool = True
+    nillable: bool = False
+    many: bool = False
+    convert: Callable[[str], Any] | None = None
+    parts: dict[str, Shape] = field(default_factory=dict)
+    ignored: frozenset[str] = frozenset()
+
+    def missing(self, names: Collection[str]) -> str | None:
+        """Return a required name inside that *names* lacks, or None."""
+        for part in self.parts.values():
+            if part.required and not part.many and part.name not in names:
+                return part.name
+        return None
+
+    @property
+    def only_item(self) -> Shape | None:
+        """The repeated element inside, where this is a plain list of them."""
+        match list(self.parts.values()):
+            case [part] if part.many:
+                return part
+        return None
+
+
+def shape_of(element: Element, *, optional: bool = False, _known: dict[int, Any] | None = None) -> Shape:
+    """Return the shape of a zeep *element*."""
+    known = {} if _known is None else _known
+    kind = element.type
+    parts: dict[str, Shape] = {}
+    convert = None
+    if isinstance(kind, ComplexType):
+        if id(kind) in known:  # a type that contains itself
+            parts = known[id(kind)]
+        else:
+            known[id(kind)] = parts
+            for child, is_optional in _elements(kind):
+                part = shape_of(child, optional=is_optional, _known=known)
+                parts[part.tag] = part
+    else:
+        convert = _converter(kind)
+    return Shape(
+        tag=element.qname.text,
+        name=str(element.name),
+        required=element.min_occurs > 0 and not optional,
+        nillable=bool(element.nillable),
+        many=element.accepts_multiple,
+        convert=convert,
+        parts=parts,
+    )
+
+
+def _elements(kind: ComplexType) -> Iterator[tuple[Element, bool]]:
+    def walk(node: Any, optional: bool) -> Iterator[tuple[Element, bool]]:
+        if isinstance(node, Group):
+            yield from walk(node.child, optional or node.is_optional)
+        elif isinstance(node, OrderIndicator):
+            inside_optional = optional or node.is_optional or isinstance(node, Choice)
+            for child in node:
+                yield from walk(child, inside_optional)
+        elif isinstance(node, Element) and not isinstance(node, XsdAny):
+            yield node, optional
+
+    for _, node in kind.elements_nested:
+        yield from walk(node, False)
+
+
+def select(shape: Shape, fields: Collection[str]) -> Shape:
+    """Return *shape* reduced to *fields*.
+
+    :param fields: paths of element names below *shape*, e.g. ``EmployeeFunctions/EmployeeFunction/Id``.
+    :raises VismaRequestError: the WSDL has no such element.
+    """
+    wanted: dict[str, set[str]] = {}
+    for path in fields:
+        head, _, rest = path.partition("/")
+        wanted.setdefault(head, set()).update([rest] if rest else [])
+    by_name = {part.name: part for part in shape.parts.values()}
+    for name in wanted:
+        if name not in by_name:
+            raise VismaRequestError(f"the WSDL has no {name} in {shape.name}{nearest(name, by_name)}")
+    kept = [select(by_name[name], rest) if rest else by_name[name] for name, rest in wanted.items()]
+    return replace(
+        shape,
+        parts={part.tag: part for part in kept},
+        ignored=frozenset(part.tag for part in shape.parts.values() if part.name not in wanted),
+    )
+
+
+def unwanted_tags(shape: Shape) -> tuple[str, ...]:
+    """Return the tags that the WSDL knows somewhere below *shape* and that are wanted nowhere below it."""
+    kept: set[str] = set()
+    ignored: set[str] = set()
+
+    def walk(part: Shape) -> None:
+        if part.tag not in kept:
+            kept.add(part.tag)
+            ignored.update(part.ignored)
+            for inner in part.parts.values():
+                walk(inner)
+
+    walk(shape)
+    return tuple(sorted(ignored - kept))
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """Return ``: did you mean X?``, or what there is, or nothing."""
+    names = list(names)
+    by_lower = {known.lower(): known for known in names}
+    close = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
+    if close:
+        return f"; did you mean {by_lower[close[0]]}?"
+    return f"; it has {', '.join(sorted(names)[:12])}" if names else "; it has none"
+
+
+def _whole_number(text: str) -> int:
+    if "_" in text:  # Python's own notation, not XML's
+        raise ValueError(text)
+    return int(text)
+
+
+def _true_or_false(text: str) -> bool:
+    return {"true": True, "1": True, "false": False, "0": False}[text.strip()]
+
+
+def _decimal(text: str) -> Decimal:
+    try:
+        return Decimal(text.strip())
+    except ArithmeticError as error:
+        raise ValueError(text) from error
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text.strip())
+
+
+def _day(text: str) -> date:
+    return date.fromisoformat(text.strip()[:10])
+
+
+def _octets(text: str) -> bytes:
+    try:
+        return b64decode(text, validate=False)
+    except binascii.Error as error:
+        raise ValueError("not base64") from error
+
+
+_CONVERTERS: tuple[tuple[type[AnySimpleType], Callable[[str], Any]], ...] = (
+    (builtins.Integer, _whole_number),
+    (builtins.Boolean, _true_or_false),
+    (builtins.Decimal, _decimal),
+    (builtins.Float, float),
+    (builtins.Double, float),
+    (builtins.DateTime, _moment),
+    (builtins.Date, _day),
+    (builtins.Base64Binary, _octets),
+)
+
+
+def _converter(kind: Any) -> Callable[[str], Any]:
+    return next((convert for base, convert in _CONVERTERS if isinstance(kind, base)), str)
