@@ -163,7 +163,7 @@ class AirflowApi:
             f"{instance.path}/logs/{try_number or instance.try_number}",
             params={"full_content": "true", "map_index": instance.map_index},
         )
-        return "\n".join(str(event.get("event", event)) for event in answer["content"])
+        return "\n".join(_line(event) for event in answer["content"])
 
     def was_deferred(self, instance: TaskInstance) -> bool:
         """Say whether the newest try left its worker to the triggerer at least once."""
@@ -197,3 +197,11 @@ class AirflowApi:
         if answer.status_code >= 400:
             raise requests.HTTPError(f"{method} {path}: {answer.status_code} {answer.text[:500]}")
         return answer.json() if answer.content else None
+
+
+def _line(event: dict[str, Any] | str) -> str:
+    """Return an event of a log with the errors that it carries."""
+    if isinstance(event, str):
+        return event
+    errors = [f"{error['exc_type']}: {error['exc_value']}" for error in event.get("error_detail") or ()]
+    return "\n".join([str(event["event"]), *errors])

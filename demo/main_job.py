@@ -92,10 +92,10 @@ def _report(api: AirflowApi, run_id: str) -> dict[str, Any]:
 
 
 def _manifests(api: AirflowApi, run_id: str) -> list[dict[str, Any]]:
-    return [api.xcom(instance) for instance in api.task_instances(EXPORT_DAG, run_id, "download")]
+    return [api.xcom(instance) for instance in api.task_instances(EXPORT_DAG, run_id, "export.download")]
 
 
 def _check_deferral(api: AirflowApi, run_id: str) -> None:
-    waits = api.task_instances(EXPORT_DAG, run_id, "wait")
+    waits = api.task_instances(EXPORT_DAG, run_id, "export.wait")
     if not waits or not all(api.was_deferred(instance) for instance in waits):
         raise DemonstrationError(f"{EXPORT_DAG} waited on a worker instead of in the triggerer")

@@ -22,8 +22,8 @@ def dags(airflow: AirflowStack) -> None:
     airflow.wait_for_dags("hrm_csv_export", PATIENT, WITH_DEADLINE)
 
 
-def start(airflow: AirflowStack, dag_id: str, destination: Path) -> str:
-    return airflow.api.run(dag_id, {"destination": destination.as_uri()})
+def start(airflow: AirflowStack, dag_id: str, destination: Path, **conf: bool) -> str:
+    return airflow.api.run(dag_id, {"destination": destination.as_uri(), **conf})
 
 
 def export(airflow: AirflowStack, run_id: str, dag_id: str = PATIENT) -> TaskInstance:
@@ -68,8 +68,8 @@ def test_every_dataset_of_the_csv_export_is_waited_for_in_the_triggerer(
     run_id = start(airflow, "hrm_csv_export", destination)
 
     assert finish(airflow, run_id, "hrm_csv_export") == "success"
-    waits = airflow.api.task_instances("hrm_csv_export", run_id, "wait")
-    downloads = airflow.api.task_instances("hrm_csv_export", run_id, "download")
+    waits = airflow.api.task_instances("hrm_csv_export", run_id, "export.wait")
+    downloads = airflow.api.task_instances("hrm_csv_export", run_id, "export.download")
     manifests = [airflow.api.xcom(instance) for instance in downloads]
     assert len(waits) == len(downloads) == len(commands(sandbox)) > 1
     assert all(airflow.api.was_deferred(instance) for instance in waits)
@@ -131,7 +131,7 @@ def test_a_retry_after_a_kill_in_mid_download_lands_the_files_of_the_first_job(
     airflow: AirflowStack, sandbox: SandboxProcess, destination: Path
 ) -> None:
     sandbox.inject("files", "*", "slow_body", bytes=256, interval=0.2)
-    run_id = start(airflow, PATIENT, destination)
+    run_id = start(airflow, PATIENT, destination, full_refresh=True)
     wait_until(
         "bytes of the file", lambda: any(one["bytes_sent"] for one in sandbox.journal("files")), seconds=60
     )

@@ -10,17 +10,18 @@ from airflow_provider_visma.operators.hrm import HrmExportOperator
 
 for dag_id, timeout in (
     ("export_with_patience", timedelta(minutes=5)),
-    ("export_with_deadline", timedelta(seconds=6)),
+    ("export_with_deadline", timedelta(seconds=4)),
 ):
     with DAG(
         dag_id,
         schedule=None,
-        params={"destination": Param(type="string"), "dataset": Param("employees", type="string")},
+        params={"destination": Param(type="string"), "full_refresh": Param(False, type="boolean")},
     ):
         HrmExportOperator(
             task_id="export",
-            dataset="{{ params.dataset }}",
+            dataset="employees",
             destination="{{ params.destination }}",
+            full_refresh="{{ params.full_refresh }}",
             timeout=timeout,
             poll_interval=1.0,
             max_poll_interval=2.0,
