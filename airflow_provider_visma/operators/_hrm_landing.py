@@ -28,10 +28,10 @@ class HrmFilesLink(BaseOperatorLink):
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
         """Return the address of the folder, or nothing before its manifest is there."""
-        from airflow.sdk.execution_time.xcom import XCom
-
-        manifest = XCom.get_value(ti_key=ti_key, key="return_value")
-        return browser_address(manifest["uri"]) if isinstance(manifest, dict) and "uri" in manifest else ""
+        # Airflow asks on the worker, right after the task ran. XCom would say the same, but looking
+        # there while the task is deferred writes an error to its log.
+        published = getattr(operator, "published_uri", None)
+        return browser_address(published) if published else ""
 
 
 def browser_address(uri: str) -> str:
@@ -75,6 +75,7 @@ class HrmLandingOperator(VismaOperator):
         self.max_concurrency = max_concurrency
         self.staging_dir = staging_dir
         self.hrm_conn_id = hrm_conn_id
+        self.published_uri: str | None = None
 
     @classmethod
     def partial(
@@ -113,6 +114,7 @@ class HrmLandingOperator(VismaOperator):
     ) -> dict[str, Any]:
         """Land the files and announce them; return the manifest."""
         manifest = self._landing(context).land(hook, job, changed_after=changed_after)
+        self.published_uri = manifest["uri"]
         self.log.info(
             "Files published", uri=manifest["uri"], files=len(manifest["files"]), rows=manifest["rows"]
         )
