@@ -3,7 +3,10 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator
+from contextlib import closing
+from http.client import HTTPConnection, HTTPMessage, IncompleteRead
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -70,6 +73,16 @@ class HrmClient:
         for link in self.links(dataset, **wishes):
             found += csv.DictReader(io.StringIO(requests.get(link, timeout=10).content.decode()))
         return found
+
+    def cut_short(self, url: str, **headers: str) -> tuple[HTTPMessage, bytes]:
+        """The headers and the beginning of a body that ends before its announced length."""
+        parts = urlsplit(url)
+        with closing(HTTPConnection(parts.netloc, timeout=10)) as connection:
+            connection.request("GET", f"{parts.path}?{parts.query}", headers=headers)
+            answer = connection.getresponse()
+            with pytest.raises(IncompleteRead) as cut:
+                answer.read()
+        return answer.headers, cut.value.partial
 
 
 class NmbrsClient:
@@ -144,6 +157,16 @@ class NmbrsClient:
         with open(f"/proc/{self.sandbox.pid}/status") as status:
             (line,) = (line for line in status if line.startswith("VmHWM:"))
         return int(line.split()[1]) << 10
+
+    def cut_short(self, url: str, **headers: str) -> tuple[HTTPMessage, bytes]:
+        """The headers and the beginning of a body that ends before its announced length."""
+        parts = urlsplit(url)
+        with closing(HTTPConnection(parts.netloc, timeout=10)) as connection:
+            connection.request("GET", f"{parts.path}?{parts.query}", headers=headers)
+            answer = connection.getresponse()
+            with pytest.raises(IncompleteRead) as cut:
+                answer.read()
+        return answer.headers, cut.value.partial
 
 
 def links_in(body: dict[str, Any]) -> list[str]:
