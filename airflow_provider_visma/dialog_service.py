@@ -24,8 +24,8 @@ from airflow_provider_visma.dialog_models import (
     wanted_attributes,
 )
 from airflow_provider_visma.dialog_plan import Create, Held, Kind, Update
-from airflow_provider_visma.exceptions import VismaContentError, VismaIncompleteAnswerError
-from airflow_provider_visma.protocols.scim import ScimService
+from airflow_provider_visma.exceptions import VismaContentError
+from airflow_provider_visma.protocols.scim import ListChangedError, ScimService
 from airflow_provider_visma.protocols.scim_bulk import BulkItem
 
 _READINGS = 3
@@ -83,7 +83,7 @@ class DialogService:
     def content(self) -> Content:
         """Return all that Dialog holds; read again where somebody changed it meanwhile."""
         reading = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(VismaIncompleteAnswerError),
+            retry=tenacity.retry_if_exception_type(ListChangedError),
             stop=tenacity.stop_after_attempt(_READINGS),
             reraise=True,
         )

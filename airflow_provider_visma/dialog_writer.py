@@ -7,7 +7,6 @@ before Dialog has been asked what it holds now; and a user who was invited meanw
 from __future__ import annotations
 
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -89,7 +88,7 @@ class DialogWriter:
         service: DialogService,
         *,
         max_concurrency: int,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], None] = tenacity.nap.sleep,
     ) -> None:
         self._service = service
         self._max_concurrency = max_concurrency

@@ -7,11 +7,11 @@ how it is spoken to, and a list is complete or an error.
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from urllib.parse import quote
 
+import tenacity
 from scim2_models import (
     Context,
     Extension,
@@ -32,6 +32,10 @@ from airflow_provider_visma.protocols.scim_engine import TOLERANT, ScimEngine, o
 _PAGE_SIZE = 500
 
 
+class ListChangedError(VismaIncompleteAnswerError):
+    """The pages of a list do not add up to one list. Reading it again from its beginning may help."""
+
+
 class ScimService:
     """One SCIM service, spoken to within what it says it can do.
 
@@ -47,7 +51,7 @@ class ScimService:
         models: Sequence[type[Resource[Any]] | type[Extension]],
         system: str,
         conn_id: str | None = None,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], None] = tenacity.nap.sleep,
     ) -> None:
         self._engine = ScimEngine(client, system=system, conn_id=conn_id, sleep=sleep)
         self._models = tuple(models)
@@ -113,7 +117,7 @@ class ScimService:
         a resource or stop early: RFC 7644, 3.4.2.4, promises no stable order, so only the count of
         distinct resources proves that none was missed.
 
-        :raises VismaIncompleteAnswerError: the pages do not add up to one list.
+        :raises ListChangedError: the pages do not add up to one list.
         """
         seen: set[str] = set()
         total: int | None = None
@@ -124,11 +128,11 @@ class ScimService:
             total = page.total_results if total is None else total
             seen.update(item.id or "" for item in found)
             if page.total_results != total or len(seen) > (total or 0):
-                raise self._incomplete(resource, "its total changed while it was read")
+                raise self._list_changed(resource, "its total changed while it was read")
             if len(seen) != before + len(found):
-                raise self._incomplete(resource, "one page repeats what another held")
+                raise self._list_changed(resource, "one page repeats what another held")
             if total and not found:
-                raise self._incomplete(resource, f"it ended after {before} of {total}")
+                raise self._list_changed(resource, f"it ended after {before} of {total}")
             yield from found
 
     def find(
@@ -208,8 +212,8 @@ class ScimService:
         operation = operation_of("GET", str(found.endpoint))
         return self._engine.call(operation, self._engine.query, found, SearchRequest[Any](**parameters))
 
-    def _incomplete(self, resource: type[Resource[Any]], why: str) -> VismaIncompleteAnswerError:
-        return VismaIncompleteAnswerError(
+    def _list_changed(self, resource: type[Resource[Any]], why: str) -> ListChangedError:
+        return ListChangedError(
             f"the list could not be read as a whole: {why}",
             system=self._engine.system,
             operation=operation_of("GET", str(self._type(resource).endpoint)),

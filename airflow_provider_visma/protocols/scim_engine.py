@@ -26,6 +26,7 @@ from airflow_provider_visma.protocols.http import httpx, network_error, status_e
 TOLERANT = ScimPolicy(unknown=ScimPolicy.Unknown.ignore)
 """A service may tell more than we know of: what is unknown to us is dropped, not refused."""
 
+_MEDIA_TYPE = "application/scim+json"
 _ATTEMPTS = 4
 _LONGEST_WAIT = 60.0
 _REFUSALS = frozenset(
@@ -67,8 +68,12 @@ class ScimEngine(BaseSyncSCIMClient):
             "operation": operation_of(method, url),
             "conn_id": self.conn_id,
         }
+        # RFC 7644, 3.1: SCIM's own media type, both ways.
+        headers = {"Accept": _MEDIA_TYPE, **kwargs.pop("headers", {})}
+        if "json" in kwargs:
+            headers["Content-Type"] = _MEDIA_TYPE
         try:
-            response = self.client.request(method, url.lstrip("/"), **kwargs)
+            response = self.client.request(method, url.lstrip("/"), headers=headers, **kwargs)
         except httpx.RequestError as error:
             raise network_error(error, **where) from None
         if response.is_success:
@@ -111,7 +116,7 @@ class ScimEngine(BaseSyncSCIMClient):
         try:
             yield
         except UnexpectedContentFormatException:
-            raise VismaIncompleteAnswerError("the answer is damaged: it is not JSON", **where) from None
+            raise VismaIncompleteAnswerError("the answer is damaged: it is no JSON object", **where) from None
         except (SCIMClientException, SCIMException, ValueError) as error:
             raise VismaContentError(
                 f"the answer is not SCIM ({type(error).__name__}{_place_of(error)})",
