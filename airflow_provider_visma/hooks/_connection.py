@@ -49,9 +49,10 @@ class ConnectionSettings:
         :param extra: the extras, where the caller has read them already (asynchronously).
         :raises VismaConnectionConfigError: there is no usable address.
         """
-        host = (connection.host or default_host or "").strip().rstrip("/")
+        host = (connection.host or default_host or "").strip()
         if "://" not in host and host:
             host = f"{connection.schema or 'https'}://{host}"
+        host = host.rstrip("/")
         if connection.port and host:
             host = f"{host}:{connection.port}"
         parts = urlsplit(host)
@@ -157,9 +158,12 @@ class _TransportHook(HttpHook):
         options = {key: value for key, value in self._settings.extra.items() if key in _TRANSPORT_KEYS}
         options.pop("verify_ssl", None)
         options["verify"] = self._settings.verify_option
-        proxy = options.pop("proxy", None)
-        if isinstance(proxy, str) and proxy:
-            options["proxies"] = {"http": proxy, "https": proxy}
+        options.pop("proxy", None)
+        proxies = options.pop("proxies", None)
+        if isinstance(proxies, dict):
+            options["proxies"] = proxies
+        elif self._settings.proxy:
+            options["proxies"] = dict.fromkeys(("http", "https"), self._settings.proxy)
         return Connection(
             conn_id=conn_id,
             conn_type="http",
