@@ -109,7 +109,12 @@ def parse_job(
     name = body["status"]
     status = _STATUS_BY_NAME.get(name.casefold())
     if status is None:
-        raise unusable(f"the job has the unknown status {name[:40]!r}")
+        # A single word is the service's vocabulary; anything else could be anybody's text.
+        raise unusable(
+            f"the job has the unknown status {name[:40]!r}"
+            if name.isalpha()
+            else "the job's status is no word"
+        )
 
     oddities = []
     if (http_status == 202) != (status is JobStatus.IN_PROGRESS):

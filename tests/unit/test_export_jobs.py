@@ -120,6 +120,7 @@ def test_a_contradiction_is_reported_and_the_status_believed(
     ("body", "message"),
     [
         ({**DONE, "status": "Levitating"}, "unknown status 'Levitating'"),
+        ({**DONE, "status": "someone@example.com"}, "status is no word"),
         ({**DONE, "status": None}, "not an object with a status"),
         ({}, "not an object with a status"),
         ([DONE], "not an object with a status"),

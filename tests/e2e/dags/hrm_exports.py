@@ -8,9 +8,10 @@ from airflow.sdk import DAG, Param
 
 from airflow_provider_visma.operators.hrm import HrmExportOperator
 
-for dag_id, timeout in (
-    ("export_with_patience", timedelta(minutes=5)),
-    ("export_with_deadline", timedelta(seconds=4)),
+for dag_id, timeout, retries in (
+    ("export_with_patience", timedelta(minutes=5), 1),
+    ("export_with_deadline", timedelta(seconds=4), 1),
+    ("export_once", timedelta(minutes=5), 0),
 ):
     with DAG(
         dag_id,
@@ -25,6 +26,6 @@ for dag_id, timeout in (
             timeout=timeout,
             poll_interval=1.0,
             max_poll_interval=2.0,
-            retries=1,
+            retries=retries,
             retry_delay=timedelta(seconds=1),
         )
