@@ -100,7 +100,7 @@ class Import:
         operator = DialogImportOperator(
             task_id="import", snapshot=snapshot, destination=self.destination.as_uri(), **options
         )
-        return operator.execute({})  # type: ignore[typeddict-item]
+        return operator.execute({})
 
     def lines(self, name: str) -> list[Any]:
         return [json.loads(line) for line in (self.destination / name).read_text().splitlines()]

@@ -54,6 +54,8 @@ class _Silent(WSGIRequestHandler):
 @pytest.fixture(params=[True, False], ids=["bulk", "single requests"])
 def server(request: pytest.FixtureRequest) -> Iterator[str]:
     provider = load_default_provider()
+    assert provider.config is not None
+    assert provider.config.bulk is not None
     provider.config.bulk.supported = request.param
     application = BearerTokenApplication(InMemoryStorage(), provider, bearer_tokens=[TOKEN])
     with make_server(

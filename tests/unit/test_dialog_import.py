@@ -99,14 +99,14 @@ def entry(kind: Kind, number: int, name: str) -> Held:
     return Held(kind, f"{kind}{number}", str(number), None, None, EntryFields(name))
 
 
-ENTRIES = {
-    "departments": (entry(Kind.DEPARTMENT, 10, "Zorg"), entry(Kind.DEPARTMENT, 20, "Facilitair")),
-    "functions": (entry(Kind.FUNCTION, 501, "Verpleegkundige"), entry(Kind.FUNCTION, 502, "Kok")),
-}
+HELD = Content(
+    departments=(entry(Kind.DEPARTMENT, 10, "Zorg"), entry(Kind.DEPARTMENT, 20, "Facilitair")),
+    functions=(entry(Kind.FUNCTION, 501, "Verpleegkundige"), entry(Kind.FUNCTION, 502, "Kok")),
+)
 
 
 def plan(*employees: SnapshotEmployee, users: tuple[Held, ...] = (), lists: DebtorLists = LISTS) -> Plan:
-    return make_plan(employees, lists=lists, content=Content(users=users, **ENTRIES), day=DAY)
+    return make_plan(employees, lists=lists, content=dataclasses.replace(HELD, users=users), day=DAY)
 
 
 def test_a_user_gets_id_name_mail_employment_department_and_function() -> None:

@@ -167,8 +167,8 @@ def test_a_service_without_filters_is_searched() -> None:
 
 
 def change(service: ScimService) -> None:
-    operation = PatchOperation[User](op="replace", path="name.familyName", value="Anders")
-    service.patch(User, "id/1", PatchOp[User](operations=[operation]), version='W/"3"')
+    operation = PatchOperation[User[Any]](op="replace", path="name.familyName", value="Anders")
+    service.patch(User, "id/1", PatchOp[User[Any]](operations=[operation]), version='W/"3"')
 
 
 def create(service: ScimService) -> None:
