@@ -87,7 +87,8 @@ class LinkRules:
             raise LinkRefusedError("a file link holds a user name or password", advice=_ADVICE)
         if not self._expects(host):
             raise LinkRefusedError(f"a file link leads to the unexpected host {host[:80]!r}", advice=_ADVICE)
-        port = port or (443 if parts.scheme == "https" else 80)
+        if port is None:
+            port = 443 if parts.scheme == "https" else 80
         if port != 443 and not self.allow_insecure:
             raise LinkRefusedError(f"a file link leads to port {port}", advice=_ADVICE)
         return Destination(

@@ -1,0 +1,111 @@
+"""A file host that answers what a test tells it to, byte by byte where it must."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import struct
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+RESET = "reset"
+END = "end"
+HANG = "hang"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer.
+
+    :param cut: send only so many bytes of the body.
+    :param then: what happens after the body: an orderly end, a reset, or nothing at all.
+    """
+
+    status: int = 200
+    body: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict)
+    length: bool = True
+    cut: int | None = None
+    then: str = END
+
+    def encode(self) -> bytes:
+        headers = dict(self.headers)
+        if self.length and "Transfer-Encoding" not in headers:
+            headers.setdefault("Content-Length", str(len(self.body)))
+        head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        return f"HTTP/1.1 {self.status} X\r\n{head}\r\n".encode() + self.body[: self.cut]
+
+
+@dataclass(frozen=True)
+class Request:
+    target: str
+    headers: dict[str, str]
+
+
+class FileHost:
+    """Serves on loopback, one connection per request.
+
+    :param answer: what to answer to a request; called in the order of arrival.
+    :param context: to serve TLS.
+    """
+
+    def __init__(self, answer: Callable[[Request], Answer], *, context: ssl.SSLContext | None = None) -> None:
+        self._answer = answer
+        self._context = context
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._held: list[socket.socket] = []
+        self.port: int = self._listener.getsockname()[1]
+        self.requests: list[Request] = []
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._listener.close()
+        for connection in self._held:
+            connection.close()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._handle, args=(connection,), daemon=True).start()
+
+    def _handle(self, connection: socket.socket) -> None:
+        try:
+            if self._context:
+                connection = self._context.wrap_socket(connection, server_side=True)
+            received = b""
+            while b"\r\n\r\n" not in received:
+                piece = connection.recv(65536)
+                if not piece:
+                    return
+                received += piece
+            first, *lines = received.decode().partition("\r\n\r\n")[0].split("\r\n")
+            headers = dict(line.lower().split(": ", 1) for line in lines)
+            request = Request(first.split(" ")[1], headers)
+            self.requests.append(request)
+            answer = self._answer(request)
+            connection.sendall(answer.encode())
+            if answer.then == RESET:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            elif answer.then == HANG:
+                self._held.append(connection)
+                return
+            connection.close()
+        except OSError:
+            connection.close()
+
+
+def scripted(*answers: Answer) -> Callable[[Request], Answer]:
+    """Answer these in turn, the last one for ever."""
+    waiting = list(answers)
+    return lambda request: waiting.pop(0) if len(waiting) > 1 else waiting[0]
