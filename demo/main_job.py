@@ -32,20 +32,15 @@ class DemonstrationError(Exception):
 def surroundings(folder: Path) -> Iterator[tuple[SandboxProcess, AirflowStack]]:
     """Start the sandbox and a new Airflow with all DAGs.
 
-    :param folder: what Dialog holds is kept in it over runs, and so are the published files.
+    :param folder: what Dialog holds is kept in it; Airflow's home and the files of an earlier run are not.
     """
-    home = folder / "airflow"
-    shutil.rmtree(home, ignore_errors=True)
-    home.mkdir(parents=True)
+    for earlier in ("airflow", "files"):
+        shutil.rmtree(folder / earlier, ignore_errors=True)
+    (folder / "airflow").mkdir(parents=True)
     with (
         start_sandbox(employees=EMPLOYEES, dialog_file=folder / "dialog.json") as sandbox,
         AirflowStack(
-            home,
-            dag_folders=[ROOT / "dags"],
-            environment={
-                **sandbox.environment(),
-                "VISMA_DESTINATION": (folder.resolve() / "files").as_uri(),
-            },
+            folder / "airflow", dag_folders=[ROOT / "dags"], environment=sandbox.environment()
         ) as airflow,
     ):
         airflow.wait_for_dags(*DAG_IDS)
@@ -56,21 +51,27 @@ def run(folder: Path) -> None:
     """Run both DAGs, print and store what they did, and hold it against the sandbox's own count.
 
     :param folder: gets `summary.json` and all that Airflow leaves behind.
-    :raises DemonstrationError: when anything differs from what it should be.
+    :raises DemonstrationError: when a DAG fails or anything differs from what it should be.
     """
+    summary_file = folder / "summary.json"
+    summary_file.unlink(missing_ok=True)
+    print(f"Starting Airflow and the sandbox with {EMPLOYEES} employees", flush=True)
     with surroundings(folder) as (sandbox, airflow):
+        print(f"Running {IMPORT_DAG} and {EXPORT_DAG} on {airflow.url}", flush=True)
         before = sandbox.counts()
-        runs = {dag_id: airflow.api.run(dag_id) for dag_id in (IMPORT_DAG, EXPORT_DAG)}
+        conf = {"destination": f"file://{folder.resolve() / 'files'}"}
+        runs = {dag_id: airflow.api.run(dag_id, conf) for dag_id in (IMPORT_DAG, EXPORT_DAG)}
         states = {dag_id: _finished(airflow.api, dag_id, run_id) for dag_id, run_id in runs.items()}
         summary = {
             IMPORT_DAG: import_outcome(states[IMPORT_DAG], _report(airflow.api, runs[IMPORT_DAG])),
             EXPORT_DAG: export_outcome(states[EXPORT_DAG], _manifests(airflow.api, runs[EXPORT_DAG])),
         }
-        (folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
+        summary_file.write_text(json.dumps(summary, indent=2) + "\n")
         show(summary)
         _check_deferral(airflow.api, runs[EXPORT_DAG])
         if found := list(differences(summary, before=before, after=sandbox.counts())):
             raise DemonstrationError("the figures disagree:\n  " + "\n  ".join(found))
+        print("The export was waited for in the triggerer, and the sandbox counts the same.", flush=True)
 
 
 def _finished(api: AirflowApi, dag_id: str, run_id: str) -> str:

@@ -6,8 +6,6 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 IMPORT_FIGURES = ("created", "updated", "unchanged", "frozen", "set_aside", "departments", "functions")
 FILE_FIGURES = ("uri", "rows", "bytes", "sha256")
@@ -64,7 +62,7 @@ def differences(summary: dict[str, Any], *, before: dict[str, Any], after: dict[
 
 
 def _file_differences(file: dict[str, Any]) -> Iterator[str]:
-    path = Path(url2pathname(urlsplit(file["uri"]).path))
+    path = Path(file["uri"].removeprefix("file://"))
     content = path.read_bytes()
     yield from _compare(f"bytes of {path.name}", file["bytes"], len(content))
     yield from _compare(f"sha256 of {path.name}", file["sha256"], hashlib.sha256(content).hexdigest())

@@ -23,7 +23,7 @@ def dags(airflow: AirflowStack) -> None:
 
 
 def start(airflow: AirflowStack, dag_id: str, destination: Path, **conf: bool) -> str:
-    return airflow.api.run(dag_id, {"destination": destination.as_uri(), **conf})
+    return airflow.api.run(dag_id, {"destination": f"file://{destination}", **conf})
 
 
 def export(airflow: AirflowStack, run_id: str, dag_id: str = PATIENT) -> TaskInstance:

@@ -17,7 +17,7 @@ DAG_ID = "nmbrs_to_dialog"
 
 def import_once(airflow: AirflowStack, destination: Path) -> dict[str, Any]:
     """Run the DAG to its end and return what it reports."""
-    run_id = airflow.api.run(DAG_ID, {"destination": destination.as_uri()})
+    run_id = airflow.api.run(DAG_ID, {"destination": f"file://{destination}"})
     assert airflow.api.wait_for_run(DAG_ID, run_id, seconds=90) == "success"
     (instance,) = airflow.api.task_instances(DAG_ID, run_id, "import")
     report: dict[str, Any] = airflow.api.xcom(instance)

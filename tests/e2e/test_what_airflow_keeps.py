@@ -74,7 +74,7 @@ def test_no_address_token_or_signature_is_in_the_database_or_a_log(
 ) -> None:
     airflow.wait_for_dags("export_once", "snapshot_once")
     sandbox.change_person(email_work=CANARY_ADDRESS, nickname="Canary", last_name="Testpersoon")
-    conf = {"destination": destination.as_uri()}
+    conf = {"destination": f"file://{destination}"}
     assert finish(airflow, "export_once", conf) == "success"
     for dag_id, system, operation, kind, arguments in FAULTS:
         sandbox.inject(system, operation, kind, count=None, **arguments)
