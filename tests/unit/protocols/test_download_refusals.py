@@ -23,7 +23,7 @@ from airflow_provider_visma.protocols.file_hosts import FileHostAccess
 from airflow_provider_visma.protocols.http import HttpLimits
 from airflow_provider_visma.protocols.links import LinkRefusedError, LinkRules
 from tests.unit.protocols.downloading import BODY, Memory, access, chunked, download, link
-from tests.unit.protocols.file_host import HANG, RESET, Answer, FileHost, scripted
+from tests.unit.protocols.file_host import HANG, RESET, Answer, FileHost, scripted, tls_server
 
 BOMB = zlib.compressobj(9, zlib.DEFLATED, 31)
 BOMB_BODY = b"".join(BOMB.compress(bytes(1 << 20)) for _ in range(256)) + BOMB.flush()
@@ -135,19 +135,11 @@ def test_the_address_that_was_checked_is_the_one_that_is_called() -> None:
             FileDownload(Memory(), access=changing).run(link(host))
 
 
-@pytest.fixture
-def certificate(tmp_path: Path) -> tuple[Path, Path]:
-    from visma_sandbox.tls import make_certificate
-
-    return make_certificate(tmp_path)
-
-
-def test_tls_is_checked_against_the_links_host_and_not_the_address(certificate: tuple[Path, Path]) -> None:
+def test_tls_is_checked_against_the_links_host_and_not_the_address(tmp_path: Path) -> None:
     names: list[str] = []
-    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server.load_cert_chain(*certificate)
+    server, certificate = tls_server(tmp_path, "localhost")
     server.sni_callback = lambda sock, name, context: names.append(str(name))
-    trusting = access(verify=ssl.create_default_context(cafile=str(certificate[0])))
+    trusting = access(verify=ssl.create_default_context(cafile=certificate))
     sink = Memory()
     with FileHost(scripted(Answer(body=BODY)), context=server) as host:
         FileDownload(sink, access=trusting).run(link(host, scheme="https"))
