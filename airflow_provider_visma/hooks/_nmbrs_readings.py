@@ -88,10 +88,11 @@ def _departments(row: Row) -> Iterator[EmployeeDepartment]:
 
 def _functions(row: Row) -> Iterator[EmployeeFunction]:
     for record in _inner(row, "EmployeeFunctions", "EmployeeFunction"):
-        function = record.get("Function")
+        function = record.get("Function") or {"Id": None, "Code": 0}
         yield EmployeeFunction(
             employee_id=row["EmployeeId"],
-            function_id=function["Id"] if function else None,
+            # Nmbrs says "none" by leaving the function out, by nil, or by a code of 0.
+            function_id=function["Id"] if function["Code"] else None,
             creation_date=_known(record["CreationDate"]),
             start_year=record["StartYear"],
             start_period=record["StartPeriod"],
@@ -147,7 +148,14 @@ DEPARTMENTS = Reading(
 FUNCTIONS = Reading(
     "EmployeeService",
     "Function_GetAll_AllEmployeesByCompany_V2",
-    _in("EmployeeFunctions/EmployeeFunction", "Function/Id", "CreationDate", "StartYear", "StartPeriod"),
+    _in(
+        "EmployeeFunctions/EmployeeFunction",
+        "Function/Id",
+        "Function/Code",
+        "CreationDate",
+        "StartYear",
+        "StartPeriod",
+    ),
     _functions,
 )
 

@@ -154,9 +154,9 @@ class NmbrsHook(BaseHook):
             yield first
             yield from rows
 
-    def whole(self, read: Callable[[], Iterable[T]]) -> list[T]:
-        """Return all that *read* yields; read anew when the answer breaks off half-way."""
-        return self._retrying(VismaIncompleteAnswerError)(lambda: list(read()))
+    def whole(self, read: Callable[[], T]) -> T:
+        """Return what *read* made of whole answers; it is called again when one breaks off half-way."""
+        return self._retrying(VismaIncompleteAnswerError)(read)
 
     def concurrently(self, tasks: Iterable[Callable[[], T]]) -> list[T]:
         """Run *tasks* in threads, ``max_concurrency`` at a time, and return their results in order.
