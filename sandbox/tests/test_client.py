@@ -153,3 +153,10 @@ def test_a_request_that_no_system_serves_is_journalled(sandbox):
 
     (entry,) = sandbox.journal("none")
     assert (entry["path"], entry["query"], entry["status"]) == ("/nowhere", {"token": "***"}, 404)
+
+
+def test_the_readme_names_every_switch_and_every_fault(sandbox):
+    text = (Path(__file__).parents[1] / "README.md").read_text()
+    kinds = requests.get(f"{sandbox.url}/_control/faults", timeout=5).json()["kinds"]
+
+    assert [name for name in (*sandbox.settings(), *kinds) if f"`{name}`" not in text] == []

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from visma_sandbox.connections import DEFAULT_FILES_URL, DEFAULT_URL, connections, environment
-from visma_sandbox.server import LOOPBACK, ServeOptions, run
+from visma_sandbox.server import ServeOptions, run
+from visma_sandbox.tls import LOOPBACK
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

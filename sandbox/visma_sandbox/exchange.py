@@ -30,18 +30,18 @@ class Exchange:
         return self.fault is not None and self.fault.kind == kind
 
     @property
-    def spoilt(self) -> bool:
-        """Whether the bytes of the answer must pass through wire.py."""
-        return self.fault is not None and self.fault.kind in wire.AFTER_KINDS
+    def wire_fault(self) -> Fault | None:
+        """The fault that the bytes of the answer must pass through, if any."""
+        return self.fault if self.fault is not None and self.fault.kind in wire.AFTER_KINDS else None
 
     async def respond(self, response: web.Response) -> web.StreamResponse:
         """Send a complete answer."""
         body = response.body if isinstance(response.body, (bytes, bytearray)) else b""
-        if self.fault is not None and self.fault.kind in wire.AFTER_KINDS:
+        if (fault := self.wire_fault) is not None:
             answer = wire.Answer(
                 response.status, _own_headers(response.headers), wire.one_piece(bytes(body)), len(body)
             )
-            return await wire.send_spoiled(self.request, self.fault, answer, self.entry)
+            return await wire.send_spoiled(self.request, fault, answer, self.entry)
         self.entry.status = response.status
         self.entry.bytes_sent = len(body)
         return response
@@ -60,8 +60,8 @@ class Exchange:
         """
         source = pieces if isinstance(pieces, AsyncIterator) else _each(pieces)
         answer = wire.Answer(status, dict(headers or {}), source, length)
-        if self.fault is not None and self.fault.kind in wire.AFTER_KINDS:
-            return await wire.send_spoiled(self.request, self.fault, answer, self.entry)
+        if (fault := self.wire_fault) is not None:
+            return await wire.send_spoiled(self.request, fault, answer, self.entry)
         return await wire.transmit(self.request, answer, self.entry)
 
 

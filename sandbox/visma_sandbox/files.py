@@ -133,7 +133,7 @@ class _FileHost:
                         web.Response(status=416, headers={"Content-Range": f"bytes */{size}"})
                     )
                 headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
-        if exchange.spoilt or request.transport is None or request.secure:
+        if exchange.wire_fault is not None or request.transport is None or request.secure:
             return await exchange.stream(
                 stored.read(start, stop), status=status, headers=headers, length=stop - start
             )

@@ -16,9 +16,8 @@ from tempfile import TemporaryDirectory
 from aiohttp import web
 
 from visma_sandbox.app import Sandbox, build_app, build_files_app
-from visma_sandbox.tls import make_certificate, server_context
+from visma_sandbox.tls import LOOPBACK, make_certificate, server_context
 
-LOOPBACK = "127.0.0.1"
 BACKLOG = 4096  # a thousand pollers connect at once
 
 
@@ -46,7 +45,7 @@ async def serve(options: ServeOptions) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     with TemporaryDirectory(prefix="visma-sandbox-") as folder:
-        certificate, context = _certificate(Path(folder)) if options.tls else (None, None)
+        certificate, context = _certificate(Path(folder), options.host) if options.tls else (None, None)
         sandbox = Sandbox(
             employees=options.employees,
             seed=options.seed,
@@ -77,8 +76,8 @@ def _ready_line(sandbox: Sandbox) -> dict[str, str | int]:
     return line
 
 
-def _certificate(folder: Path) -> tuple[Path, ssl.SSLContext]:
-    certificate, key = make_certificate(folder)
+def _certificate(folder: Path, host: str) -> tuple[Path, ssl.SSLContext]:
+    certificate, key = make_certificate(folder, host)
     return certificate, server_context(certificate, key)
 
 

@@ -12,9 +12,17 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+LOOPBACK = "127.0.0.1"
 
-def make_certificate(folder: Path) -> tuple[Path, Path]:
-    """Write ``certificate.pem``, for clients to trust, and ``key.pem``, for the server alone."""
+
+def make_certificate(folder: Path, host: str) -> tuple[Path, Path]:
+    """Write ``certificate.pem``, for clients to trust, and ``key.pem``, for the server alone.
+
+    :param host: name or address that clients use, besides localhost.
+    """
+    names: list[x509.GeneralName] = [x509.DNSName("localhost"), x509.IPAddress(ip_address(LOOPBACK))]
+    if host != LOOPBACK:
+        names.append(x509.DNSName(host))
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "visma-sandbox")])
     now = datetime.now(UTC)
@@ -26,10 +34,7 @@ def make_certificate(folder: Path) -> tuple[Path, Path]:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + timedelta(days=30))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))]),
-            critical=False,
-        )
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(key, hashes.SHA256())
     )
