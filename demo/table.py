@@ -34,15 +34,10 @@ def _import_table(outcome: dict[str, Any]) -> Table:
 
 def _export_table(outcome: dict[str, Any]) -> Table:
     table = Table(title=f"hrm_csv_export: {outcome['state']}", title_justify="left", box=box.SIMPLE_HEAD)
-    table.add_column("file")
     table.add_column("rows", justify="right")
     table.add_column("bytes", justify="right")
-    table.add_column("sha256", overflow="fold")
+    table.add_column("file, and its sha256")
     for file in outcome["files"]:
-        table.add_row(
-            f"{file['dataset']}\n{file['uri'].rsplit('/', 1)[-1]}",
-            str(file["rows"]),
-            str(file["bytes"]),
-            f"{file['sha256'][:32]}\n{file['sha256'][32:]}",
-        )
+        name = f"{file['dataset']}/{file['uri'].rsplit('/', 1)[-1]}"
+        table.add_row(str(file["rows"]), str(file["bytes"]), f"{name}\n{file['sha256']}")
     return table
