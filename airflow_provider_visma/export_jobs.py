@@ -120,7 +120,7 @@ def parse_job(
     if (http_status == 202) != (status is JobStatus.IN_PROGRESS):
         oddities.append(f"HTTP {http_status} came with the status {name}")
 
-    file_keys = [key for key in body if key.endswith("FileUris")]
+    file_keys = [key for key in body if key.endswith("FileUris") and key.isalnum()]
     if len(file_keys) > 1:
         raise unusable(f"the answer has more than one file list: {', '.join(sorted(file_keys))[:120]}")
     uris = body[file_keys[0]] if file_keys else None

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Generator
 from concurrent.futures import Future
+from copy import copy
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -34,6 +35,7 @@ _LONGEST_MARGIN = 60.0
 _PAUSE_AFTER_FAILURE = 5.0
 _HEADER_SAFE = re.compile(r"[\x21-\x7e]+")
 _ERROR_CODE = re.compile(r"[a-z_]{1,40}")
+_SCOPES = re.compile(r"[\w:./ -]{1,4000}", re.ASCII)
 
 _ERRORS: dict[str, tuple[type[VismaPermanentError], str]] = {
     "invalid_client": (
@@ -134,7 +136,10 @@ class TokenSource:
         fetch, ours = self._join()
         if ours:
             self._run(fetch)
-        return fetch.result()
+        try:
+            return fetch.result()
+        except VismaError as error:
+            raise copy(error) from None  # one each: a shared one would collect everybody's traceback
 
     async def aget_token(self) -> AccessToken:
         """Return a fresh token, as :meth:`get_token`, without blocking the event loop."""
@@ -142,7 +147,10 @@ class TokenSource:
         if ours:
             # In a thread: one implementation, and a cancelled waiter does not take the fetch with it.
             asyncio.get_running_loop().run_in_executor(None, self._run, fetch)
-        return fetch.result() if fetch.done() else await asyncio.wrap_future(fetch)
+        try:
+            return fetch.result() if fetch.done() else await asyncio.wrap_future(fetch)
+        except VismaError as error:
+            raise copy(error) from None
 
     def reject(self, value: str) -> None:
         """Drop the token *value*, which a service turned down; a newer one is kept."""
@@ -236,7 +244,7 @@ def _token(answer: dict[str, Any] | None, *, asked_at: float) -> AccessToken:
     return AccessToken(
         value=value,
         lifetime=lifetime,
-        scopes=scopes if isinstance(scopes, str) else None,
+        scopes=scopes if isinstance(scopes, str) and _SCOPES.fullmatch(scopes) else None,
         # A short-lived token keeps a proportionate margin, or it would never be fresh.
         fresh_until=asked_at + valid - min(_LONGEST_MARGIN, valid / 5),
     )

@@ -134,6 +134,14 @@ def test_an_unstated_lifetime_is_known_to_be_unstated() -> None:
     assert TokenEndpoint(expires_in=1200).source().get_token().lifetime == 1200
 
 
+@pytest.mark.parametrize(
+    ("told", "kept"), [("a:b:c d:e", "a:b:c d:e"), ("<b>bold</b>", None), (["a"], None), ("", None)]
+)
+def test_scopes_are_repeated_only_where_they_look_like_scopes(told: Any, kept: str | None) -> None:
+    answer = httpx.Response(200, json={"access_token": "canary-token", "scope": told})
+    assert TokenEndpoint(answer).source().get_token().scopes == kept
+
+
 def test_a_rejected_token_is_replaced_once_for_all_who_held_it() -> None:
     endpoint = TokenEndpoint()
     source = endpoint.source()
@@ -215,6 +223,18 @@ def test_a_failing_endpoint_is_asked_once_by_all_and_then_left_alone_for_a_momen
     assert len(endpoint.requests) == 2
     endpoint.now = 35.2
     assert source.get_token().value == "canary-token-3"
+
+
+def test_each_waiter_gets_an_error_of_its_own() -> None:
+    source = TokenEndpoint(httpx.Response(429, headers={"Retry-After": "30"})).source()
+    errors = []
+    for _ in range(2):
+        with pytest.raises(VismaThrottledError) as caught:
+            source.get_token()
+        errors.append(caught.value)
+    assert errors[0] is not errors[1]
+    assert vars(errors[0]) == vars(errors[1])
+    assert errors[1].retry_after == 30
 
 
 def test_threads_and_event_loops_wait_for_one_fetch() -> None:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -20,7 +19,6 @@ from airflow_provider_visma.exceptions import (
 )
 from airflow_provider_visma.hooks.hrm import VismaHrmHook
 from airflow_provider_visma.operators.base import VismaOperator
-from airflow_provider_visma.protocols import oauth2
 from airflow_provider_visma.retry import VISMA_RETRY_POLICY
 from airflow_provider_visma.sensors.hrm import HrmJobSensor
 from airflow_provider_visma.triggers.hrm import HrmJobTrigger
@@ -31,17 +29,7 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
-def service(sandbox: SandboxClient, monkeypatch: pytest.MonkeyPatch) -> Iterator[SandboxClient]:
-    for name, value in sandbox.environment().items():
-        monkeypatch.setenv(name, value)
-    oauth2._cached_source.cache_clear()  # a token of the test before
-    sandbox.reset()
-    yield sandbox
-    sandbox.reset()
-
-
-@pytest.fixture
-def job_id(service: SandboxClient) -> str:
+def job_id(hrm_service: SandboxClient) -> str:
     return VismaHrmHook(CONN_ID).start_export("employees")
 
 
@@ -70,7 +58,7 @@ def ended(status: str) -> dict[str, str]:
     return {"status": status, "dataset": "employees", "job_id": "a-job", "message": "what happened"}
 
 
-def test_it_defers_by_default_with_an_absolute_deadline(service: SandboxClient, job_id: str) -> None:
+def test_it_defers_by_default_with_an_absolute_deadline(hrm_service: SandboxClient, job_id: str) -> None:
     started = datetime.now(UTC) - timedelta(seconds=100)
     wait = deferred(sensor(job_id=job_id, timeout=600), started)
     assert isinstance(wait.trigger, HrmJobTrigger)
@@ -80,26 +68,26 @@ def test_it_defers_by_default_with_an_absolute_deadline(service: SandboxClient, 
     assert wait.timeout > timedelta(seconds=500), "the backstop comes after the trigger's own deadline"
 
 
-def test_deferring_again_does_not_extend_the_deadline(service: SandboxClient, job_id: str) -> None:
-    service.settings(hrm_job_polls=9)
+def test_deferring_again_does_not_extend_the_deadline(hrm_service: SandboxClient, job_id: str) -> None:
+    hrm_service.settings(hrm_job_polls=9)
     started = datetime.now(UTC)
     task = sensor(job_id=job_id, timeout=600)
     assert deferred(task, started).trigger.deadline == deferred(task, started).trigger.deadline
 
 
-def test_an_earlier_deadline_of_its_own_wins(service: SandboxClient, job_id: str) -> None:
+def test_an_earlier_deadline_of_its_own_wins(hrm_service: SandboxClient, job_id: str) -> None:
     earlier = datetime.now(UTC) + timedelta(seconds=60)
     wait = deferred(sensor(job_id=job_id, timeout=600, deadline=earlier))
     assert wait.trigger.deadline == earlier.timestamp()
 
 
-def test_a_job_that_is_done_already_does_not_defer(service: SandboxClient, job_id: str) -> None:
-    service.settings(hrm_job_polls=0)
+def test_a_job_that_is_done_already_does_not_defer(hrm_service: SandboxClient, job_id: str) -> None:
+    hrm_service.settings(hrm_job_polls=0)
     assert sensor(job_id=job_id).execute(context()) is None
 
 
-def test_the_trigger_keeps_a_wait_that_the_service_asked_for(service: SandboxClient, job_id: str) -> None:
-    service.inject("hrm", "query/*", "status", status=429, retry_after=50)
+def test_the_trigger_keeps_a_wait_that_the_service_asked_for(hrm_service: SandboxClient, job_id: str) -> None:
+    hrm_service.inject("hrm", "query/*", "status", status=429, retry_after=50)
     before = time.time()
     assert before + 50 <= deferred(sensor(job_id=job_id)).trigger.not_before <= time.time() + 50
 
@@ -150,8 +138,8 @@ def test_a_triggerer_that_is_not_there_is_a_time_out() -> None:
 # On a worker
 
 
-def test_poking_waits_as_the_poller_says(service: SandboxClient, job_id: str, slept: list[float]) -> None:
-    service.settings(hrm_job_polls=4)
+def test_poking_waits_as_the_poller_says(hrm_service: SandboxClient, job_id: str, slept: list[float]) -> None:
+    hrm_service.settings(hrm_job_polls=4)
     assert sensor(job_id=job_id, deferrable=False).execute(context()) is None
     assert len(slept) == 4
     assert all(0.8 * full <= wait <= full for wait, full in zip(slept, (2, 3, 4.5, 6.75), strict=True))
@@ -170,7 +158,7 @@ def test_poking_waits_as_the_poller_says(service: SandboxClient, job_id: str, sl
     ],
 )
 def test_poking_costs_at_most_one_request_per_interval(
-    service: SandboxClient,
+    hrm_service: SandboxClient,
     job_id: str,
     slept: list[float],
     kind: str,
@@ -178,16 +166,16 @@ def test_poking_costs_at_most_one_request_per_interval(
     error: type[VismaError],
     requests: int,
 ) -> None:
-    service.inject("hrm", "query/*", kind, count=None, **arguments)
+    hrm_service.inject("hrm", "query/*", kind, count=None, **arguments)
     with pytest.raises(error):
         sensor(job_id=job_id, deferrable=False).execute(context())
-    assert len(service.journal("hrm", "query/*")) == requests
+    assert len(hrm_service.journal("hrm", "query/*")) == requests
     assert len(slept) == requests - 1
     assert all(wait >= 2.0 for wait in slept)
 
 
-def test_poking_ends_at_the_time_out(service: SandboxClient, job_id: str, slept: list[float]) -> None:
-    service.inject("hrm", "query/*", "never_ends", count=None)
+def test_poking_ends_at_the_time_out(hrm_service: SandboxClient, job_id: str, slept: list[float]) -> None:
+    hrm_service.inject("hrm", "query/*", "never_ends", count=None)
     with pytest.raises(AirflowSensorTimeout):
         sensor(job_id=job_id, deferrable=False, timeout=60).execute(
             context(datetime.now(UTC) - timedelta(seconds=61))
