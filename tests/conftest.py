@@ -1,0 +1,32 @@
+"""One sandbox for the whole session, an Airflow home of its own, and connections that lead there."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+
+import pytest
+
+# Before anything imports Airflow: it reads its home, and writes to it, when it is imported.
+_HOME = tempfile.TemporaryDirectory(prefix="airflow-home-")
+os.environ["AIRFLOW_HOME"] = _HOME.name
+
+from visma_sandbox.client import SandboxProcess, start_sandbox  # noqa: E402
+
+EMPLOYEES = 120
+
+
+@pytest.fixture(scope="session")
+def running_sandbox() -> Iterator[SandboxProcess]:
+    with start_sandbox(employees=EMPLOYEES) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def sandbox(running_sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch) -> SandboxProcess:
+    """A sandbox that remembers nothing, and the environment's connections to it."""
+    running_sandbox.reset()
+    for name, value in running_sandbox.environment().items():
+        monkeypatch.setenv(name, value)
+    return running_sandbox
