@@ -129,6 +129,16 @@ def test_a_bearer_without_the_datasets_scope_is_refused(hrm, status):
     assert hrm.start("users").status_code == 200
 
 
+def test_a_good_bearer_of_another_tenant_is_refused(hrm):
+    other = "00000000-0000-4000-8000-000000000002"
+    hrm.sandbox.settings(connect_tenants=[other])
+    hrm.authorize(tenant_id=other)
+
+    assert hrm.start().status_code == 401
+    hrm.sandbox.settings(hrm_tenants=[other])
+    assert hrm.start().status_code == 200
+
+
 GATED = {"homeemailaddress", "officetelphonenumber", "officemobilephonenumber"}
 
 

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from aiohttp import ClientError, ClientSession, ClientTimeout, web
 
 from visma_sandbox.connect import Grant
+from visma_sandbox.credentials import HRM_TENANT_ID
 from visma_sandbox.exchange import Exchange
 from visma_sandbox.hrm_datasets import BENCHMARK, DATASETS, Dataset, dataset_for
 from visma_sandbox.hrm_export import Export, ExportPlan, write_benchmark, write_export
@@ -41,6 +42,7 @@ SETTINGS: Final[dict[str, Any]] = {
     "hrm_running_status": 202,
     "hrm_running_retry_after": None,
     "hrm_failed_status": "Failed",
+    "hrm_tenants": [HRM_TENANT_ID],
     "hrm_missing_scope_status": 401,
     "hrm_gated_columns": "missing",  # missing, empty
     "hrm_parts": 1,
@@ -108,6 +110,8 @@ class _ExportApi:
         exchange.entry.authorized = grant is not None
         if grant is None:
             raise Refused(401, "Unauthorized", challenge="invalid_token")
+        if grant.tenant_id not in sandbox.settings["hrm_tenants"]:
+            raise Refused(401, "Unauthorized")  # as a sibling product does with a good token (contract, 1.4)
         lacking = dataset.scope is not None and dataset.scope not in grant.scopes
         if lacking or exchange.fault_is("missing_scope"):
             status = sandbox.settings["hrm_missing_scope_status"]
