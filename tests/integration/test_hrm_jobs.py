@@ -93,13 +93,13 @@ async def test_a_certificate_that_is_not_trusted_is_refused_by_every_client(
 
 
 @pytest.mark.parametrize("form", ["seconds", "milliseconds", "ticks", "offset"])
-def test_a_watermark_goes_back_exactly_as_it_came(hrm_service: SandboxClient, form: str) -> None:
-    hrm_service.settings(hrm_job_polls=0, hrm_timestamp_form=form)
+def test_a_watermark_goes_back_exactly_as_it_came(sandbox: SandboxClient, form: str) -> None:
+    sandbox.settings(hrm_job_polls=0, hrm_timestamp_form=form)
     hook = VismaHrmHook(CONN_ID)
     watermark = hook.get_job("employees", hook.start_export("employees")).watermark
     assert watermark is not None
     hook.start_export("employees", changed_after=watermark)
-    assert hrm_service.journal("hrm", "command/*")[-1]["query"] == {"changeTimestampAfter": watermark}
+    assert sandbox.journal("hrm", "command/*")[-1]["query"] == {"changeTimestampAfter": watermark}
 
 
 # Re-attaching
@@ -114,14 +114,14 @@ def test_a_watermark_goes_back_exactly_as_it_came(hrm_service: SandboxClient, fo
     ],
 )
 def test_a_retry_finds_its_job_or_knows_that_it_has_none(
-    hrm_service: SandboxClient, fault: str | None, attachment: Attachment
+    sandbox: SandboxClient, fault: str | None, attachment: Attachment
 ) -> None:
     hook = VismaHrmHook(CONN_ID)
     request = ExportRequest(dataset="employees")
     fingerprint = request.fingerprint(tenant_id=hook.tenant_id)
     stored = {"job_id": hook.submit(request), "fingerprint": fingerprint}
     if fault:
-        hrm_service.inject("hrm", "query/*", fault)
+        sandbox.inject("hrm", "query/*", fault)
     decided, _ = decide_attachment(
         stored, fingerprint=fingerprint, read_job=lambda job_id: hook.get_job("employees", job_id)
     )
@@ -141,27 +141,27 @@ def test_a_retry_finds_its_job_or_knows_that_it_has_none(
     ],
 )
 async def test_who_is_refused_by_visma_connect_asks_once_and_is_told_why(
-    hrm_service: SandboxClient, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], code: str
+    sandbox: SandboxClient, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], code: str
 ) -> None:
     job_id = VismaHrmHook(CONN_ID).start_export("employees")
-    hrm_service.clear_journal()
-    hook = use(hrm_service, monkeypatch, **changes)
+    sandbox.clear_journal()
+    hook = use(sandbox, monkeypatch, **changes)
     with pytest.raises(VismaError) as caught:
         hook.start_export("employees")
     assert caught.value.code == code
     assert (await event_of(trigger_for(job_id)))["status"] == "refused"
-    assert len(hrm_service.journal("connect")) == 1
-    assert hrm_service.journal("hrm") == []
+    assert len(sandbox.journal("connect")) == 1
+    assert sandbox.journal("hrm") == []
 
 
 def test_two_connections_that_sign_in_alike_share_a_token(
-    hrm_service: SandboxClient, monkeypatch: pytest.MonkeyPatch
+    sandbox: SandboxClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    connection = hrm_service.connections()[CONN_ID]
+    connection = sandbox.connections()[CONN_ID]
     monkeypatch.setenv("AIRFLOW_CONN_ANOTHER", json.dumps(connection))
     VismaHrmHook(CONN_ID).start_export("employees")
     VismaHrmHook("another").start_export("employees")
-    assert len(hrm_service.journal("connect")) == 1
+    assert len(sandbox.journal("connect")) == 1
 
 
 # Nothing secret leaves, whatever goes wrong
@@ -217,7 +217,7 @@ def tokens(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     ids=[f"{system}-{kind}-{arguments.get('status', '')}" for system, _, kind, arguments in FAULTS],
 )
 async def test_secret_and_token_appear_nowhere_whatever_goes_wrong(
-    hrm_service: SandboxClient,
+    sandbox: SandboxClient,
     tokens: list[str],
     capfd: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
@@ -228,9 +228,9 @@ async def test_secret_and_token_appear_nowhere_whatever_goes_wrong(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     job_id = VismaHrmHook(CONN_ID).start_export("employees")
-    hrm_service.settings(hrm_job_polls=1)
+    sandbox.settings(hrm_job_polls=1)
     oauth2._cached_source.cache_clear()
-    hrm_service.inject(system, operation, kind, count=None, **arguments)
+    sandbox.inject(system, operation, kind, count=None, **arguments)
 
     said: list[str] = []
     hook = VismaHrmHook(CONN_ID)

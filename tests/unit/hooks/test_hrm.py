@@ -26,7 +26,7 @@ CONN_ID = "visma_hrm_default"
 
 
 @pytest.fixture
-def hook(hrm_service: SandboxClient) -> VismaHrmHook:
+def hook(sandbox: SandboxClient) -> VismaHrmHook:
     return VismaHrmHook(CONN_ID)
 
 
@@ -94,14 +94,14 @@ def test_the_session_for_files_carries_no_credentials(monkeypatch: pytest.Monkey
 # Starting
 
 
-def test_an_export_is_started_as_the_manual_says(hook: VismaHrmHook, hrm_service: SandboxClient) -> None:
+def test_an_export_is_started_as_the_manual_says(hook: VismaHrmHook, sandbox: SandboxClient) -> None:
     job_id = hook.start_export(
         "employees",
         changed_after="2022-01-01T00:01:00.002Z",
         exclude_fields=["birthdate", "bsn"],
         callback_address="https://example.com/done",
     )
-    [entry] = hrm_service.journal("hrm", "command/*")
+    [entry] = sandbox.journal("hrm", "command/*")
     assert (entry["method"], entry["path"]) == ("POST", "/v1/command/nl/hrm/employees")
     assert entry["query"] == {"changeTimestampAfter": "2022-01-01T00:01:00.002Z", "fields": "!birthdate,bsn"}
     assert (entry["authorization"], entry["authorized"]) == ("bearer", True)
@@ -110,36 +110,36 @@ def test_an_export_is_started_as_the_manual_says(hook: VismaHrmHook, hrm_service
 
 
 def test_an_include_list_has_no_exclamation_mark_and_a_plain_start_no_body(
-    hook: VismaHrmHook, hrm_service: SandboxClient
+    hook: VismaHrmHook, sandbox: SandboxClient
 ) -> None:
     hook.start_export("metadata/cost-centers", fields=["costcenter", "costcentername"])
-    [entry] = hrm_service.journal("hrm", "command/*")
+    [entry] = sandbox.journal("hrm", "command/*")
     assert entry["query"] == {"fields": "costcenter,costcentername"}
     assert entry["body_size"] == 0
 
 
-def test_an_unusable_dataset_sends_nothing(hook: VismaHrmHook, hrm_service: SandboxClient) -> None:
+def test_an_unusable_dataset_sends_nothing(hook: VismaHrmHook, sandbox: SandboxClient) -> None:
     with pytest.raises(VismaRequestError):
         hook.start_export("../../connect/token")
     with pytest.raises(VismaRequestError):
         hook.get_job("employees", "../../../x")
-    assert hrm_service.journal() == []
+    assert sandbox.journal() == []
 
 
 @pytest.mark.parametrize("kind", ["act_then_reset", "act_then_hang"])
 def test_a_start_without_an_answer_is_not_repeated_and_says_so(
-    hook: VismaHrmHook, hrm_service: SandboxClient, kind: str
+    hook: VismaHrmHook, sandbox: SandboxClient, kind: str
 ) -> None:
-    hrm_service.inject("hrm", "command/*", kind, seconds=0.1)
+    sandbox.inject("hrm", "command/*", kind, seconds=0.1)
     with pytest.raises(VismaUnavailableError, match="A job may have been started"):
         hook.start_export("employees")
-    assert len(hrm_service.journal("hrm", "command/*")) == 1
+    assert len(sandbox.journal("hrm", "command/*")) == 1
 
 
 def test_a_start_that_never_reached_the_service_does_not_warn_of_a_job(
-    hook: VismaHrmHook, monkeypatch: pytest.MonkeyPatch, hrm_service: SandboxClient
+    hook: VismaHrmHook, monkeypatch: pytest.MonkeyPatch, sandbox: SandboxClient
 ) -> None:
-    connection = hrm_service.connections()[CONN_ID] | {"host": "http://127.0.0.1:9"}
+    connection = sandbox.connections()[CONN_ID] | {"host": "http://127.0.0.1:9"}
     monkeypatch.setenv("AIRFLOW_CONN_VISMA_HRM_DEFAULT", json.dumps(connection))
     with pytest.raises(VismaUnavailableError) as caught:
         VismaHrmHook(CONN_ID).start_export("employees")
@@ -147,19 +147,19 @@ def test_a_start_that_never_reached_the_service_does_not_warn_of_a_job(
 
 
 def test_an_expired_token_is_replaced_once_and_the_start_repeated(
-    hook: VismaHrmHook, hrm_service: SandboxClient
+    hook: VismaHrmHook, sandbox: SandboxClient
 ) -> None:
-    hrm_service.inject("hrm", "command/*", "expired_token")
+    sandbox.inject("hrm", "command/*", "expired_token")
     assert hook.start_export("employees")
-    assert [entry["status"] for entry in hrm_service.journal("hrm")] == [401, 200]
-    assert len(hrm_service.journal("connect")) == 2
+    assert [entry["status"] for entry in sandbox.journal("hrm")] == [401, 200]
+    assert len(sandbox.journal("connect")) == 2
 
 
 # Reading
 
 
-def test_a_job_is_read_until_it_is_completed(hook: VismaHrmHook, hrm_service: SandboxClient) -> None:
-    hrm_service.settings(hrm_job_polls=1, hrm_parts=3)
+def test_a_job_is_read_until_it_is_completed(hook: VismaHrmHook, sandbox: SandboxClient) -> None:
+    sandbox.settings(hrm_job_polls=1, hrm_parts=3)
     job_id = hook.start_export("employees")
     running, done = hook.get_job("employees", job_id), hook.get_job("employees", job_id)
     assert (running.status, running.file_uris, running.watermark) == (JobStatus.IN_PROGRESS, (), None)
@@ -188,13 +188,13 @@ def test_a_job_is_read_until_it_is_completed(hook: VismaHrmHook, hrm_service: Sa
 )
 def test_each_fault_is_its_own_error_that_names_operation_and_connection(
     hook: VismaHrmHook,
-    hrm_service: SandboxClient,
+    sandbox: SandboxClient,
     kind: str,
     arguments: dict[str, Any],
     error: type[VismaError],
 ) -> None:
     job_id = hook.start_export("employees")
-    hrm_service.inject("hrm", "query/*", kind, count=None, **arguments)
+    sandbox.inject("hrm", "query/*", kind, count=None, **arguments)
     with pytest.raises(error) as caught:
         hook.get_job("employees", job_id)
     assert type(caught.value) is error
@@ -202,10 +202,10 @@ def test_each_fault_is_its_own_error_that_names_operation_and_connection(
 
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_refusal_names_the_scopes_and_the_tenant(
-    hook: VismaHrmHook, hrm_service: SandboxClient, status: int
+    hook: VismaHrmHook, sandbox: SandboxClient, status: int
 ) -> None:
     job_id = hook.start_export("employees")
-    hrm_service.inject("hrm", "query/*", "status", count=None, status=status)
+    sandbox.inject("hrm", "query/*", "status", count=None, status=status)
     with pytest.raises(VismaError) as caught:
         hook.get_job("employees", job_id)
     message = str(caught.value)
@@ -217,19 +217,17 @@ def test_a_refusal_names_the_scopes_and_the_tenant(
 
 @pytest.mark.parametrize(("repeat", "requests"), [(True, 2), (False, 1)])
 def test_a_refused_token_costs_one_request_to_who_polls(
-    hook: VismaHrmHook, hrm_service: SandboxClient, repeat: bool, requests: int
+    hook: VismaHrmHook, sandbox: SandboxClient, repeat: bool, requests: int
 ) -> None:
     job_id = hook.start_export("employees")
-    hrm_service.inject("hrm", "query/*", "status", count=None, status=401)
+    sandbox.inject("hrm", "query/*", "status", count=None, status=401)
     with pytest.raises(VismaAuthenticationError):
         hook.get_job("employees", job_id, repeat=repeat)
-    assert len(hrm_service.journal("hrm", "query/*")) == requests
+    assert len(sandbox.journal("hrm", "query/*")) == requests
 
 
-async def test_the_asynchronous_reading_means_the_same(
-    hook: VismaHrmHook, hrm_service: SandboxClient
-) -> None:
-    hrm_service.settings(hrm_job_polls=0)
+async def test_the_asynchronous_reading_means_the_same(hook: VismaHrmHook, sandbox: SandboxClient) -> None:
+    sandbox.settings(hrm_job_polls=0)
     job_id = hook.start_export("employees")
     fresh = VismaHrmHook(CONN_ID)
     async with fresh.polling_session() as session:
@@ -238,7 +236,7 @@ async def test_the_asynchronous_reading_means_the_same(
 
 
 async def test_no_extra_of_the_connection_is_sent_as_a_header(
-    hook: VismaHrmHook, hrm_service: SandboxClient
+    hook: VismaHrmHook, sandbox: SandboxClient
 ) -> None:
     async with hook.polling_session() as session:
         assert set(session.headers) == {"Accept", "Accept-Encoding"}
@@ -247,14 +245,14 @@ async def test_no_extra_of_the_connection_is_sent_as_a_header(
 
 @pytest.mark.parametrize("kind", ["gzip_bomb", "redirect"])
 async def test_the_asynchronous_reading_refuses_bombs_and_redirects(
-    hook: VismaHrmHook, hrm_service: SandboxClient, kind: str
+    hook: VismaHrmHook, sandbox: SandboxClient, kind: str
 ) -> None:
     job_id = hook.start_export("employees")
-    hrm_service.inject("hrm", "query/*", kind)
+    sandbox.inject("hrm", "query/*", kind)
     async with hook.polling_session() as session:
         with pytest.raises(VismaError):
             await hook.aget_job(session, "employees", job_id)
-    assert len(hrm_service.journal("hrm", "query/*")) == 1
+    assert len(sandbox.journal("hrm", "query/*")) == 1
 
 
 # Testing the connection
@@ -279,17 +277,17 @@ def test_the_connection_test_says_what_it_got(hook: VismaHrmHook) -> None:
     ],
 )
 def test_a_failed_connection_test_says_why_and_nothing_secret(
-    hook: VismaHrmHook, hrm_service: SandboxClient, kind: str, arguments: dict[str, Any], part: str
+    hook: VismaHrmHook, sandbox: SandboxClient, kind: str, arguments: dict[str, Any], part: str
 ) -> None:
-    hrm_service.inject("connect", "*", kind, count=None, **arguments)
+    sandbox.inject("connect", "*", kind, count=None, **arguments)
     worked, message = hook.test_connection()
     assert not worked
     assert part in message
     assert HRM_CLIENT_SECRET not in message
 
 
-def test_the_connection_test_asks_again_each_time(hook: VismaHrmHook, hrm_service: SandboxClient) -> None:
+def test_the_connection_test_asks_again_each_time(hook: VismaHrmHook, sandbox: SandboxClient) -> None:
     hook.start_export("employees")
     hook.test_connection()
     hook.test_connection()
-    assert len(hrm_service.journal("connect")) == 3
+    assert len(sandbox.journal("connect")) == 3

@@ -29,7 +29,7 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
-def job_id(hrm_service: SandboxClient) -> str:
+def job_id(sandbox: SandboxClient) -> str:
     return VismaHrmHook(CONN_ID).start_export("employees")
 
 
@@ -58,7 +58,7 @@ def ended(status: str) -> dict[str, str]:
     return {"status": status, "dataset": "employees", "job_id": "a-job", "message": "what happened"}
 
 
-def test_it_defers_by_default_with_an_absolute_deadline(hrm_service: SandboxClient, job_id: str) -> None:
+def test_it_defers_by_default_with_an_absolute_deadline(sandbox: SandboxClient, job_id: str) -> None:
     started = datetime.now(UTC) - timedelta(seconds=100)
     wait = deferred(sensor(job_id=job_id, timeout=600), started)
     assert isinstance(wait.trigger, HrmJobTrigger)
@@ -68,26 +68,26 @@ def test_it_defers_by_default_with_an_absolute_deadline(hrm_service: SandboxClie
     assert wait.timeout > timedelta(seconds=500), "the backstop comes after the trigger's own deadline"
 
 
-def test_deferring_again_does_not_extend_the_deadline(hrm_service: SandboxClient, job_id: str) -> None:
-    hrm_service.settings(hrm_job_polls=9)
+def test_deferring_again_does_not_extend_the_deadline(sandbox: SandboxClient, job_id: str) -> None:
+    sandbox.settings(hrm_job_polls=9)
     started = datetime.now(UTC)
     task = sensor(job_id=job_id, timeout=600)
     assert deferred(task, started).trigger.deadline == deferred(task, started).trigger.deadline
 
 
-def test_an_earlier_deadline_of_its_own_wins(hrm_service: SandboxClient, job_id: str) -> None:
+def test_an_earlier_deadline_of_its_own_wins(sandbox: SandboxClient, job_id: str) -> None:
     earlier = datetime.now(UTC) + timedelta(seconds=60)
     wait = deferred(sensor(job_id=job_id, timeout=600, deadline=earlier))
     assert wait.trigger.deadline == earlier.timestamp()
 
 
-def test_a_job_that_is_done_already_does_not_defer(hrm_service: SandboxClient, job_id: str) -> None:
-    hrm_service.settings(hrm_job_polls=0)
+def test_a_job_that_is_done_already_does_not_defer(sandbox: SandboxClient, job_id: str) -> None:
+    sandbox.settings(hrm_job_polls=0)
     assert sensor(job_id=job_id).execute(context()) is None
 
 
-def test_the_trigger_keeps_a_wait_that_the_service_asked_for(hrm_service: SandboxClient, job_id: str) -> None:
-    hrm_service.inject("hrm", "query/*", "status", status=429, retry_after=50)
+def test_the_trigger_keeps_a_wait_that_the_service_asked_for(sandbox: SandboxClient, job_id: str) -> None:
+    sandbox.inject("hrm", "query/*", "status", status=429, retry_after=50)
     before = time.time()
     assert before + 50 <= deferred(sensor(job_id=job_id)).trigger.not_before <= time.time() + 50
 
@@ -138,8 +138,8 @@ def test_a_triggerer_that_is_not_there_is_a_time_out() -> None:
 # On a worker
 
 
-def test_poking_waits_as_the_poller_says(hrm_service: SandboxClient, job_id: str, slept: list[float]) -> None:
-    hrm_service.settings(hrm_job_polls=4)
+def test_poking_waits_as_the_poller_says(sandbox: SandboxClient, job_id: str, slept: list[float]) -> None:
+    sandbox.settings(hrm_job_polls=4)
     assert sensor(job_id=job_id, deferrable=False).execute(context()) is None
     assert len(slept) == 4
     assert all(0.8 * full <= wait <= full for wait, full in zip(slept, (2, 3, 4.5, 6.75), strict=True))
@@ -158,7 +158,7 @@ def test_poking_waits_as_the_poller_says(hrm_service: SandboxClient, job_id: str
     ],
 )
 def test_poking_costs_at_most_one_request_per_interval(
-    hrm_service: SandboxClient,
+    sandbox: SandboxClient,
     job_id: str,
     slept: list[float],
     kind: str,
@@ -166,16 +166,16 @@ def test_poking_costs_at_most_one_request_per_interval(
     error: type[VismaError],
     requests: int,
 ) -> None:
-    hrm_service.inject("hrm", "query/*", kind, count=None, **arguments)
+    sandbox.inject("hrm", "query/*", kind, count=None, **arguments)
     with pytest.raises(error):
         sensor(job_id=job_id, deferrable=False).execute(context())
-    assert len(hrm_service.journal("hrm", "query/*")) == requests
+    assert len(sandbox.journal("hrm", "query/*")) == requests
     assert len(slept) == requests - 1
     assert all(wait >= 2.0 for wait in slept)
 
 
-def test_poking_ends_at_the_time_out(hrm_service: SandboxClient, job_id: str, slept: list[float]) -> None:
-    hrm_service.inject("hrm", "query/*", "never_ends", count=None)
+def test_poking_ends_at_the_time_out(sandbox: SandboxClient, job_id: str, slept: list[float]) -> None:
+    sandbox.inject("hrm", "query/*", "never_ends", count=None)
     with pytest.raises(AirflowSensorTimeout):
         sensor(job_id=job_id, deferrable=False, timeout=60).execute(
             context(datetime.now(UTC) - timedelta(seconds=61))

@@ -46,7 +46,7 @@ class WaitingTrigger(HrmJobTrigger):
 
 
 @pytest.fixture
-def job_id(hrm_service: SandboxClient) -> str:
+def job_id(sandbox: SandboxClient) -> str:
     return VismaHrmHook(CONN_ID).start_export("employees")
 
 
@@ -67,8 +67,8 @@ async def events_of(trigger: HrmJobTrigger) -> list[dict[str, Any]]:
     return [event.payload async for event in trigger.run()]
 
 
-def polls(hrm_service: SandboxClient) -> int:
-    return len(hrm_service.journal("hrm", "query/*"))
+def polls(sandbox: SandboxClient) -> int:
+    return len(sandbox.journal("hrm", "query/*"))
 
 
 def test_what_is_serialized_makes_the_same_trigger_and_is_plain_json() -> None:
@@ -99,9 +99,7 @@ def test_importing_it_loads_nothing_heavy() -> None:
     assert printed.splitlines()[-1] == "[]"
 
 
-async def test_a_completed_job_is_one_small_event_without_a_link(
-    hrm_service: SandboxClient, job_id: str
-) -> None:
+async def test_a_completed_job_is_one_small_event_without_a_link(sandbox: SandboxClient, job_id: str) -> None:
     trigger = trigger_for(job_id)
     assert await events_of(trigger) == [
         {
@@ -111,7 +109,7 @@ async def test_a_completed_job_is_one_small_event_without_a_link(
             "message": f"Job {job_id} of employees has status Completed",
         }
     ]
-    assert (polls(hrm_service), len(trigger.waits)) == (3, 3)
+    assert (polls(sandbox), len(trigger.waits)) == (3, 3)
 
 
 @pytest.mark.parametrize(
@@ -119,27 +117,25 @@ async def test_a_completed_job_is_one_small_event_without_a_link(
     [("job_failed", "failed", "status Failed"), ("unknown_status", "refused", "unknown status")],
 )
 async def test_each_bad_end_is_one_event(
-    hrm_service: SandboxClient, job_id: str, kind: str, status: str, part_of_message: str
+    sandbox: SandboxClient, job_id: str, kind: str, status: str, part_of_message: str
 ) -> None:
-    hrm_service.inject("hrm", "query/*", kind)
+    sandbox.inject("hrm", "query/*", kind)
     [event] = await events_of(trigger_for(job_id))
     assert event["status"] == status
     assert part_of_message in event["message"]
 
 
-async def test_a_job_that_never_ends_is_given_up_at_the_deadline(
-    hrm_service: SandboxClient, job_id: str
-) -> None:
-    hrm_service.inject("hrm", "query/*", "never_ends", count=None)
+async def test_a_job_that_never_ends_is_given_up_at_the_deadline(sandbox: SandboxClient, job_id: str) -> None:
+    sandbox.inject("hrm", "query/*", "never_ends", count=None)
     [event] = await events_of(trigger_for(job_id, deadline=time.time() - 1))
     assert event["status"] == "timeout"
-    assert polls(hrm_service) == 1
+    assert polls(sandbox) == 1
 
 
 async def test_a_job_that_is_done_counts_as_done_after_the_deadline(
-    hrm_service: SandboxClient, job_id: str
+    sandbox: SandboxClient, job_id: str
 ) -> None:
-    hrm_service.settings(hrm_job_polls=0)
+    sandbox.settings(hrm_job_polls=0)
     [event] = await events_of(trigger_for(job_id, deadline=time.time() - 1))
     assert event["status"] == "completed"
 
@@ -156,17 +152,17 @@ async def test_a_job_that_is_done_counts_as_done_after_the_deadline(
     ],
 )
 async def test_five_failures_in_a_row_are_one_event(
-    hrm_service: SandboxClient, job_id: str, kind: str, arguments: dict[str, Any]
+    sandbox: SandboxClient, job_id: str, kind: str, arguments: dict[str, Any]
 ) -> None:
-    hrm_service.inject("hrm", "query/*", kind, count=None, **arguments)
+    sandbox.inject("hrm", "query/*", kind, count=None, **arguments)
     trigger = trigger_for(job_id)
     [event] = await events_of(trigger)
     assert event["status"] == "gave_up"
     assert len(trigger.waits[1:]) == 4  # aiohttp itself asks again where a connection is reset
 
 
-async def test_four_failures_in_a_row_are_survived(hrm_service: SandboxClient, job_id: str) -> None:
-    hrm_service.inject("hrm", "query/*", "status", count=4, status=502)
+async def test_four_failures_in_a_row_are_survived(sandbox: SandboxClient, job_id: str) -> None:
+    sandbox.inject("hrm", "query/*", "status", count=4, status=502)
     [event] = await events_of(trigger_for(job_id))
     assert event["status"] == "completed"
 
@@ -180,13 +176,13 @@ async def test_four_failures_in_a_row_are_survived(hrm_service: SandboxClient, j
     ],
 )
 async def test_a_refusal_costs_at_most_one_request_per_interval(
-    hrm_service: SandboxClient, job_id: str, status: int, arguments: dict[str, Any], requests: int, end: str
+    sandbox: SandboxClient, job_id: str, status: int, arguments: dict[str, Any], requests: int, end: str
 ) -> None:
-    hrm_service.inject("hrm", "query/*", "status", count=None, status=status, **arguments)
+    sandbox.inject("hrm", "query/*", "status", count=None, status=status, **arguments)
     trigger = trigger_for(job_id)
     [event] = await events_of(trigger)
     assert event["status"] == end
-    assert polls(hrm_service) == requests
+    assert polls(sandbox) == requests
     waits_between = trigger.waits[1:]
     assert len(waits_between) == requests - 1
     assert all(wait >= INTERVAL for wait in waits_between)
@@ -194,9 +190,9 @@ async def test_a_refusal_costs_at_most_one_request_per_interval(
 
 @pytest.mark.parametrize("form", ["seconds", "http_date", "reset"])
 async def test_throttling_is_waited_out_as_long_as_the_service_says(
-    hrm_service: SandboxClient, job_id: str, form: str
+    sandbox: SandboxClient, job_id: str, form: str
 ) -> None:
-    hrm_service.inject("hrm", "query/*", "status", count=7, status=429, retry_after=30, form=form)
+    sandbox.inject("hrm", "query/*", "status", count=7, status=429, retry_after=30, form=form)
     trigger = trigger_for(job_id)
     [event] = await events_of(trigger)
     assert event["status"] == "completed"
@@ -204,18 +200,18 @@ async def test_throttling_is_waited_out_as_long_as_the_service_says(
 
 
 async def test_a_token_that_expires_while_polling_is_replaced_once(
-    hrm_service: SandboxClient, job_id: str
+    sandbox: SandboxClient, job_id: str
 ) -> None:
-    hrm_service.inject("hrm", "query/*", "expired_token", count=1, after=1)
+    sandbox.inject("hrm", "query/*", "expired_token", count=1, after=1)
     trigger = trigger_for(job_id)
     [event] = await events_of(trigger)
     assert event["status"] == "completed"
-    assert len(hrm_service.journal("connect")) == 2
+    assert len(sandbox.journal("connect")) == 2
     assert all(wait >= INTERVAL for wait in trigger.waits[1:])
 
 
-async def test_a_missing_scope_is_named_with_the_tenant(hrm_service: SandboxClient, job_id: str) -> None:
-    hrm_service.inject("hrm", "query/*", "missing_scope", count=None)
+async def test_a_missing_scope_is_named_with_the_tenant(sandbox: SandboxClient, job_id: str) -> None:
+    sandbox.inject("hrm", "query/*", "missing_scope", count=None)
     [event] = await events_of(trigger_for(job_id))
     settings = VismaHrmHook(CONN_ID).settings
     assert event["status"] == "refused"
@@ -223,13 +219,13 @@ async def test_a_missing_scope_is_named_with_the_tenant(hrm_service: SandboxClie
     assert settings.credentials.scopes in event["message"]
 
 
-async def test_credentials_that_stop_working_end_the_waiting(hrm_service: SandboxClient, job_id: str) -> None:
+async def test_credentials_that_stop_working_end_the_waiting(sandbox: SandboxClient, job_id: str) -> None:
     oauth2._cached_source.cache_clear()
-    hrm_service.inject("connect", "*", "oauth_error", count=None, error="invalid_client")
+    sandbox.inject("connect", "*", "oauth_error", count=None, error="invalid_client")
     [event] = await events_of(trigger_for(job_id))
     assert event["status"] == "refused"
     assert "invalid_client" in event["message"]
-    assert polls(hrm_service) == 0
+    assert polls(sandbox) == 0
 
 
 async def test_a_connection_that_lacks_a_field_is_an_event_too(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -239,14 +235,14 @@ async def test_a_connection_that_lacks_a_field_is_an_event_too(monkeypatch: pyte
     assert "client secret" in event["message"]
 
 
-async def test_it_does_not_poll_before_the_service_allows(hrm_service: SandboxClient, job_id: str) -> None:
+async def test_it_does_not_poll_before_the_service_allows(sandbox: SandboxClient, job_id: str) -> None:
     trigger = trigger_for(job_id, not_before=time.time() + 40)
     await events_of(trigger)
     assert 38 <= trigger.waits[0] <= 40
 
 
-async def test_a_line_is_logged_per_state_and_not_per_poll(hrm_service: SandboxClient, job_id: str) -> None:
-    hrm_service.settings(hrm_job_polls=9)
+async def test_a_line_is_logged_per_state_and_not_per_poll(sandbox: SandboxClient, job_id: str) -> None:
+    sandbox.settings(hrm_job_polls=9)
     with structlog.testing.capture_logs() as lines:
         await events_of(trigger_for(job_id))
     states = [line["event"].rpartition(" ")[2] for line in lines if line.get("job_id") == job_id]
@@ -262,7 +258,7 @@ async def test_a_kill_says_that_the_job_may_run_on() -> None:
 
 
 async def test_cancelled_it_lets_go_of_its_connections_and_fires_nothing(
-    hrm_service: SandboxClient, job_id: str
+    sandbox: SandboxClient, job_id: str
 ) -> None:
     fired: list[TriggerEvent] = []
     trigger = WaitingTrigger(conn_id=CONN_ID, dataset="employees", job_id=job_id, deadline=time.time() + 60)
@@ -284,11 +280,11 @@ async def test_cancelled_it_lets_go_of_its_connections_and_fires_nothing(
     assert lease.session.closed
 
 
-async def test_many_pollers_share_one_session_and_one_token(hrm_service: SandboxClient) -> None:
+async def test_many_pollers_share_one_session_and_one_token(sandbox: SandboxClient) -> None:
     hook = VismaHrmHook(CONN_ID)
     job_ids = [hook.start_export("employees") for _ in range(30)]
     oauth2._cached_source.cache_clear()
-    hrm_service.clear_journal()
+    sandbox.clear_journal()
     all_events = await asyncio.gather(*(events_of(trigger_for(job_id)) for job_id in job_ids))
     assert [event["status"] for events in all_events for event in events] == ["completed"] * 30
-    assert len(hrm_service.journal("connect")) == 1
+    assert len(sandbox.journal("connect")) == 1
