@@ -37,6 +37,7 @@ from airflow_provider_visma.nmbrs_records import (
     SnapshotEmployee,
 )
 from airflow_provider_visma.operators.dialog import DialogImportOperator
+from airflow_provider_visma.operators.nmbrs import NmbrsSnapshotOperator
 from airflow_provider_visma.protocols.http import HttpLimits, build_client, httpx
 from airflow_provider_visma.protocols.scim import ScimService
 from airflow_provider_visma.storage import Publication, stage_jsonl
@@ -72,9 +73,6 @@ PEOPLE = [person(number) for number in range(1, 41)]
 @pytest.fixture
 def dialog(sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch) -> SandboxProcess:
     """Return the sandbox with an empty Dialog and no waiting between two tries."""
-    sandbox.reset()
-    for name, value in sandbox.environment().items():
-        monkeypatch.setenv(name, value)
     monkeypatch.setattr("time.sleep", lambda seconds: None)
     return sandbox
 
@@ -176,6 +174,28 @@ def test_a_first_import_creates_everybody_and_a_second_changes_nobody(
         "functions": 1,
     }
     assert ("Bulk" in {entry["operation"] for entry in dialog.journal("dialog")}) is bulk
+
+
+def test_everybody_of_a_whole_organisation_arrives_as_it_counts_them_itself(
+    dialog: SandboxProcess, tmp_path: Path
+) -> None:
+    snapshot = NmbrsSnapshotOperator(
+        task_id="snapshot", destination=(tmp_path / "snapshot").as_uri()
+    ).execute({})
+    imported = DialogImportOperator(
+        task_id="import", snapshot=snapshot, destination=(tmp_path / "import").as_uri()
+    ).execute({})
+
+    expected = dialog.counts()["nmbrs_to_dialog"]
+    assert imported["employees"] == expected["employees"]
+    assert imported["created"] == expected["importable"]
+    assert imported["set_aside"] == expected["set_aside"]
+    assert imported["unknown_functions"] == expected["users_with_global_function"] > 0
+    assert (imported["departments"], imported["functions"]) == (
+        expected["departments"],
+        expected["functions"],
+    )
+    assert imported["conflicts"] == imported["refused"] == 0
 
 
 def test_an_overnight_change_reaches_imported_users_and_no_others(
