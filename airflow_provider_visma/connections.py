@@ -87,7 +87,8 @@ VISMA_HRM: dict[str, Any] = {
         },
         "scopes": _optional(
             "Scopes",
-            "Separated by spaces, e.g. `hrmanalytics:nlhrm:exportemployees`. Empty: all approved ones.",
+            "Separated by spaces, e.g. `hrmanalytics:nlhrm:exportemployees`. Visma Connect's documentation"
+            " requires them; where this is empty none is sent and the service decides.",
         ),
         # Not "token_url": Airflow redacts every key that holds the word "token", and this is no secret.
         "connect_url": _optional(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import ssl
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -143,7 +144,11 @@ class ConnectionSettings:
 
     def requests_session(self) -> requests.Session:
         """Return a session from HttpHook: its proxy, TLS and adapters, no credentials and no extra header."""
-        return _TransportHook(self).get_conn()
+        session = _TransportHook(self).get_conn()
+        if session.verify is not True:
+            # requests lets REQUESTS_CA_BUNDLE override a session's own choice, but not a request's.
+            session.request = partial(session.request, verify=session.verify)  # type: ignore[method-assign]
+        return session
 
 
 class _TransportHook(HttpHook):

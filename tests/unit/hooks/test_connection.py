@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from airflow.sdk import Connection
 
 from airflow_provider_visma.exceptions import VismaConnectionConfigError
@@ -112,6 +113,34 @@ def test_a_ca_bundle_reaches_every_client(tmp_path: Path) -> None:
     assert trusting.requests_session().verify == str(bundle)
     assert trusting.verify is settings(extra={"verify": str(bundle)}).verify
     assert trusting.verify.get_ca_certs()
+
+
+class _Recorder(requests.adapters.BaseAdapter):
+    """Answers nothing and keeps what it was told about TLS."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.verify: Any = None
+
+    def send(self, request: Any, *args: Any, verify: Any = None, **kwargs: Any) -> requests.Response:
+        self.verify = verify
+        raise requests.ConnectionError
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(("verify", "seen"), [("false", False), ("/own.pem", "/own.pem")])
+def test_the_connections_own_word_on_tls_wins_over_the_environment(
+    verify: str, seen: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/of/the/machine.pem")
+    session = settings(extra={"verify": verify}).requests_session()
+    recorder = _Recorder()
+    session.mount("https://", recorder)
+    with pytest.raises(requests.ConnectionError):
+        session.post("https://api.example.com")
+    assert recorder.verify == seen
 
 
 @pytest.mark.parametrize("content", [None, "not a certificate"])
