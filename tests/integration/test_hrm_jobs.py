@@ -186,7 +186,7 @@ FAULTS: list[tuple[str, str, str, dict[str, Any]]] = [
     ("hrm", "*", "truncated", {}),
     ("hrm", "*", "reset", {}),
     ("hrm", "*", "act_then_reset", {}),
-    ("hrm", "*", "gzip_bomb", {}),
+    ("hrm", "*", "gzip_bomb", {"size": 1 << 26}),
     ("hrm", "query/*", "missing_scope", {}),
     ("hrm", "query/*", "expired_token", {}),
     ("hrm", "query/*", "job_failed", {}),

@@ -181,7 +181,7 @@ def test_a_job_is_read_until_it_is_completed(hook: VismaHrmHook, sandbox: Sandbo
         ("reset", {}, VismaUnavailableError),
         ("truncated", {}, VismaUnavailableError),
         ("html_error_page", {}, VismaIncompleteAnswerError),
-        ("gzip_bomb", {}, VismaContentError),
+        ("gzip_bomb", {"size": 1 << 26}, VismaContentError),
         ("unknown_status", {}, VismaContentError),
         ("redirect", {}, VismaRequestError),
     ],
