@@ -32,7 +32,7 @@ from airflow_provider_visma.protocols.http import httpx, network_error, status_e
 SYSTEM = "Visma Connect"
 _UNSTATED_LIFETIME = 300.0
 _LONGEST_MARGIN = 60.0
-_PAUSE_AFTER_FAILURE = 5.0
+_PAUSE = 5.0
 _HEADER_SAFE = re.compile(r"[\x21-\x7e]+")
 _ERROR_CODE = re.compile(r"[a-z_]{1,40}")
 _SCOPES = re.compile(r"[\w:./ -]{1,4000}", re.ASCII)
@@ -126,6 +126,7 @@ class TokenSource:
         self._lock = threading.Lock()
         self._fetch: Future[AccessToken] | None = None  # the one under way, or the last one
         self._usable_until = -math.inf
+        self._next_rejection = -math.inf
 
     def get_token(self) -> AccessToken:
         """Return a fresh token; blocks while one is fetched.
@@ -153,11 +154,20 @@ class TokenSource:
             raise copy(error) from None
 
     def reject(self, value: str) -> None:
-        """Drop the token *value*, which a service turned down; a newer one is kept."""
+        """Drop the token *value*, which a service turned down; a newer one is kept.
+
+        When the one before it was dropped only just now, so is not this one: whoever is refused with
+        two tokens lacks a right, and a thousand triggers would fetch a thousand more.
+        """
         with self._lock:
-            fetch = self._fetch
-            if fetch and fetch.done() and not fetch.exception() and fetch.result().value == value:
+            now = self._clock()
+            if self._holds(value) and now >= self._next_rejection:
                 self._usable_until = -math.inf
+                self._next_rejection = now + _PAUSE
+
+    def _holds(self, value: str) -> bool:
+        fetch = self._fetch
+        return bool(fetch and fetch.done() and not fetch.exception() and fetch.result().value == value)
 
     def _join(self) -> tuple[Future[AccessToken], bool]:
         """Return the fetch whose result to use, and whether it is the caller's to run."""
@@ -176,7 +186,7 @@ class TokenSource:
                 self.on_token(token.value)
         except BaseException as error:
             # A thousand triggers must not each ask an endpoint that just failed, so they share its answer.
-            wait = getattr(error, "retry_after", None) or _PAUSE_AFTER_FAILURE
+            wait = getattr(error, "retry_after", None) or _PAUSE
             self._usable_until = self._clock() + wait if isinstance(error, VismaError) else -math.inf
             fetch.set_exception(error)
         else:

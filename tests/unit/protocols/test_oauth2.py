@@ -152,6 +152,17 @@ def test_a_rejected_token_is_replaced_once_for_all_who_held_it() -> None:
     assert (new, source.get_token().value) == ("canary-token-2", "canary-token-2")
 
 
+def test_a_right_that_is_missing_does_not_cost_a_token_per_refusal() -> None:
+    endpoint = TokenEndpoint()
+    source = endpoint.source()
+    for _ in range(1000):
+        source.reject(source.get_token().value)
+    assert len(endpoint.requests) == 2
+    endpoint.now = 5.1
+    source.reject(source.get_token().value)
+    assert source.get_token().value == "canary-token-3"
+
+
 @pytest.mark.parametrize(
     ("answer", "kind", "advice"),
     [
