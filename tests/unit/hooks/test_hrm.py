@@ -291,3 +291,16 @@ def test_the_connection_test_asks_again_each_time(hook: VismaHrmHook, sandbox: S
     hook.test_connection()
     hook.test_connection()
     assert len(sandbox.journal("connect")) == 3
+
+
+def test_the_forms_test_button_finds_the_hook(
+    sandbox: SandboxClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.models import Connection  # as the API server has it
+
+    fields = sandbox.connections()[CONN_ID]
+    monkeypatch.setenv("AIRFLOW_CONN_SOME_RANDOM_ID", json.dumps(fields))
+    connection = Connection(conn_id="some_random_id", **{**fields, "extra": json.dumps(fields["extra"])})
+    worked, message = connection.test_connection()
+    assert worked, message
+    assert HRM_TENANT_ID in message
