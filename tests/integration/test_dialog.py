@@ -5,6 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import subprocess
+import sys
+import time
 import traceback
 from datetime import date
 from pathlib import Path
@@ -307,6 +310,30 @@ def test_a_run_that_breaks_off_half_way_is_completed_by_its_retry(
 
     dialog.clear_faults()
     assert run_import(PEOPLE)["created"] == 25
+    assert sorted(map(int, names(dialog))) == list(range(1, 41))
+
+
+def test_a_run_that_is_killed_with_answers_under_way_is_completed_by_its_retry(
+    dialog: SandboxProcess, run_import: Import
+) -> None:
+    dialog.settings(dialog_bulk=False)
+    snapshot = run_import(PEOPLE, dry_run=True)["snapshot"]
+    dialog.inject("dialog", "Users.create", "act_then_hang", count=None, after=15)
+    program = (
+        "import sys; from airflow_provider_visma.operators.dialog import DialogImportOperator;"
+        " DialogImportOperator(task_id='import', snapshot=sys.argv[1], destination=sys.argv[2]).execute({})"
+    )
+    destination = (run_import.folder / "killed").as_uri()
+
+    with subprocess.Popen([sys.executable, "-c", program, snapshot, destination]) as worker:
+        deadline = time.monotonic() + 60
+        while len(names(dialog)) < 23 and time.monotonic() < deadline:
+            assert worker.poll() is None
+        worker.kill()
+    assert len(names(dialog)) == 23  # 15 that were answered, and one for each of the 8 requests at once
+
+    dialog.clear_faults()
+    assert run_import(PEOPLE)["created"] == 17
     assert sorted(map(int, names(dialog))) == list(range(1, 41))
 
 
