@@ -136,7 +136,7 @@ class FileDownload:
         self._stop.set()
         response = self._response
         if response is not None:
-            with suppress(ValueError, RuntimeError):  # it has just ended by itself
+            with suppress(ValueError, RuntimeError, OSError):  # it has just ended by itself
                 response.shutdown()
 
     def _attempt(self, link: str, deadline: float) -> None:

@@ -11,7 +11,6 @@ import os
 import signal
 import time
 import traceback
-from collections.abc import Iterator
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -30,37 +29,13 @@ from airflow_provider_visma.exceptions import (
 )
 from airflow_provider_visma.hooks.hrm import VismaHrmHook
 from airflow_provider_visma.operators.hrm import HrmDownloadOperator
-from airflow_provider_visma.protocols import downloads, oauth2
 from airflow_provider_visma.protocols.downloads import LinkExpiredError
 from airflow_provider_visma.protocols.links import LinkRefusedError
 from airflow_provider_visma.storage import read_manifest
 from tests.integration.task_context import TaskRuns
-from visma_sandbox.client import SandboxProcess, start_sandbox
+from visma_sandbox.client import SandboxProcess
 
 CONN_ID = "visma_hrm_default"
-EMPLOYEES = 60
-
-
-@pytest.fixture(scope="module")
-def running_service() -> Iterator[SandboxProcess]:
-    with start_sandbox(employees=EMPLOYEES) as running:
-        yield running
-
-
-@pytest.fixture
-def service(running_service: SandboxProcess, monkeypatch: pytest.MonkeyPatch) -> SandboxProcess:
-    running_service.reset()
-    running_service.settings(hrm_job_polls=0)
-    for name, value in running_service.environment().items():
-        monkeypatch.setenv(name, value)
-    oauth2._cached_source.cache_clear()  # the sandbox has forgotten the tokens it gave out
-    monkeypatch.setattr(downloads, "_BACK_OFF", lambda state: 0.0)
-    return running_service
-
-
-@pytest.fixture
-def destination(tmp_path: Path) -> str:
-    return f"file://{tmp_path}/out"
 
 
 def download(destination: str, dataset: str = "employees", **arguments: Any) -> dict[str, Any]:
@@ -85,6 +60,12 @@ def records(manifest: dict[str, Any]) -> list[dict[str, str]]:
     return found
 
 
+def exported(service: SandboxProcess, dataset: str = "employees") -> int:
+    """How many records the sandbox itself says there are."""
+    count: int = service.counts()["hrm"][dataset]
+    return count
+
+
 @pytest.mark.parametrize(
     "settings",
     [
@@ -106,7 +87,7 @@ def test_what_lands_is_what_the_service_exported(
     manifest = download(destination, dataset)
     folder = ObjectStoragePath(destination) / dataset / "run_id=run-1"
     assert manifest == read_manifest(folder)
-    assert manifest["rows"] == service.counts()["hrm"][dataset] == len(records(manifest))
+    assert manifest["rows"] == exported(service, dataset) == len(records(manifest))
     assert manifest["header"] == list(records(manifest)[0])
     assert [file["uri"] for file in manifest["files"]] == [
         str(folder / f"part-{number:04d}.csv") for number in range(settings.get("hrm_parts", 1))
@@ -124,7 +105,7 @@ def test_parquet_has_the_values_of_the_csv(service: SandboxProcess, destination:
     manifest = download(destination + "/parquet", job_id=job_id, file_format="parquet")
     tables = [pyarrow.parquet.read_table(ObjectStoragePath(file["uri"]).path) for file in manifest["files"]]
     assert [row for table in tables for row in table.to_pylist()] == records(plain)
-    assert manifest["rows"] == plain["rows"] == EMPLOYEES
+    assert manifest["rows"] == plain["rows"] == exported(service)
     assert [path.name for path in visible(destination + "/parquet")] == [
         "_manifest.json",
         "part-0000.parquet",
@@ -170,7 +151,7 @@ def test_a_download_that_breaks_off_is_completed(
     service.settings(files_validator=validator)
     service.inject("files", "download/*", kind, keep=keep)
     manifest = download(destination)
-    assert len(records(manifest)) == manifest["rows"] == EMPLOYEES
+    assert len(records(manifest)) == manifest["rows"] == exported(service)
     assert len(service.journal("files")) == 2
 
 
@@ -218,7 +199,7 @@ def test_expired_links_are_read_again(service: SandboxProcess, destination: str,
     service.settings(files_expired_status=status, hrm_parts=3)
     service.inject("hrm", "query/*", "link_expired")
     service.inject("hrm", "query/*", "link_expired")
-    assert len(records(download(destination))) == EMPLOYEES
+    assert len(records(download(destination))) == exported(service)
     assert len(service.journal("hrm", "query/*")) == 3
     assert len(service.journal("hrm", "command/*")) == 1
 
