@@ -174,6 +174,14 @@ class AirflowApi:
         suffix = "" if instance.map_index < 0 else f"/{instance.map_index}"
         self._call("PATCH", instance.path + suffix, json={"new_state": state})
 
+    def respond(self, instance: TaskInstance, choice: str) -> None:
+        """Answer what a task asks a person, as a user does under *Required actions*."""
+        self._call(
+            "PATCH",
+            f"{instance.path}/{instance.map_index}/hitlDetails",
+            json={"chosen_options": [choice], "params_input": {}},
+        )
+
     def clear(self, instance: TaskInstance) -> None:
         """Let a task instance run again."""
         task = [instance.task_id, instance.map_index] if instance.map_index >= 0 else instance.task_id
