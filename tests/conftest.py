@@ -12,6 +12,7 @@ import pytest
 _HOME = tempfile.TemporaryDirectory(prefix="airflow-home-")
 os.environ["AIRFLOW_HOME"] = _HOME.name
 
+from airflow_provider_visma.protocols import oauth2  # noqa: E402
 from visma_sandbox.client import SandboxProcess, start_sandbox  # noqa: E402
 
 EMPLOYEES = 120
@@ -27,6 +28,7 @@ def running_sandbox() -> Iterator[SandboxProcess]:
 def sandbox(running_sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch) -> SandboxProcess:
     """A sandbox that remembers nothing, and the environment's connections to it."""
     running_sandbox.reset()
+    oauth2._cached_source.cache_clear()  # tokens that it has forgotten
     for name, value in running_sandbox.environment().items():
         monkeypatch.setenv(name, value)
     return running_sandbox
