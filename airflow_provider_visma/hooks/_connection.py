@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from airflow.providers.http.hooks.http import HttpHook
 from airflow.sdk import Connection
+from requests.utils import get_environ_proxies
 
 from airflow_provider_visma.exceptions import VismaConnectionConfigError
 from airflow_provider_visma.protocols.http import HttpLimits, tls_context
@@ -136,11 +137,13 @@ class ConnectionSettings:
 
     @property
     def proxy(self) -> str | None:
-        """Address of the proxy for this connection's scheme."""
+        """Address of the proxy for this connection's scheme: the connection's, else the environment's."""
         proxies = self.extra.get("proxies") or self.extra.get("proxy")
+        if not proxies:
+            proxies = get_environ_proxies(self.base_url)
         if isinstance(proxies, dict):
             return proxies.get(urlsplit(self.base_url).scheme)
-        return proxies or None
+        return str(proxies)
 
     def requests_session(self) -> requests.Session:
         """Return a session from HttpHook: its proxy, TLS and adapters, no credentials and no extra header."""

@@ -170,6 +170,16 @@ def test_a_proxy_of_the_other_scheme_is_not_used() -> None:
     assert settings(extra={"proxies": {"http": "http://proxy.example.com"}}).proxy is None
 
 
+def test_the_environments_proxy_is_used_where_the_connection_names_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://of-the-machine.example.com:3128")
+    monkeypatch.setenv("NO_PROXY", "inside.example.com")
+    assert settings().proxy == "http://of-the-machine.example.com:3128"
+    assert settings(host="https://inside.example.com").proxy is None
+    assert settings(extra={"proxy": "http://own.example.com"}).proxy == "http://own.example.com"
+
+
 def test_no_extra_and_no_credential_becomes_a_header() -> None:
     session = settings(extra=EXTRA).requests_session()
     assert "canary" not in repr(dict(session.headers))
