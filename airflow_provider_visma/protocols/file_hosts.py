@@ -54,13 +54,10 @@ class FileHostAccess:
         address = random.choice(destination.addresses)  # noqa: S311 - so that a retry may find a better one
         if destination.scheme == "http":
             return urllib3.HTTPConnectionPool(address, destination.port)
-        # The certificate is checked against the host of the link, not against the address.
+        # The certificate is checked against the host of the link, not against the address. Not by
+        # assert_hostname: urllib3 then turns check_hostname off in the context, which others use too.
         return urllib3.HTTPSConnectionPool(
-            address,
-            destination.port,
-            ssl_context=self._tls(),
-            server_hostname=destination.host,
-            assert_hostname=destination.host if self.verify else False,
+            address, destination.port, ssl_context=self._tls(), server_hostname=destination.host
         )
 
     def _tls(self) -> ssl.SSLContext:

@@ -139,7 +139,8 @@ def test_tls_is_checked_against_the_links_host_and_not_the_address(tmp_path: Pat
     names: list[str] = []
     server, certificate = tls_server(tmp_path, "localhost")
     server.sni_callback = lambda sock, name, context: names.append(str(name))
-    trusting = access(verify=ssl.create_default_context(cafile=certificate))
+    shared = ssl.create_default_context(cafile=certificate)
+    trusting = access(verify=shared)
     sink = Memory()
     with FileHost(scripted(Answer(body=BODY)), context=server) as host:
         FileDownload(sink, access=trusting).run(link(host, scheme="https"))
@@ -152,6 +153,7 @@ def test_tls_is_checked_against_the_links_host_and_not_the_address(tmp_path: Pat
         FileDownload(Memory(), access=access(verify=False)).run(link(host, scheme="https", at="other.test"))
     assert bytes(sink.content) == BODY
     assert names[:2] == ["localhost", "other.test"]
+    assert shared.check_hostname  # requests to the API go through the same context
 
 
 FAULTS = [
