@@ -106,10 +106,10 @@ def select(shape: Shape, fields: Collection[str]) -> Shape:
     :param fields: paths of element names below *shape*, e.g. ``EmployeeFunctions/EmployeeFunction/Id``.
     :raises VismaRequestError: the WSDL has no such element.
     """
-    wanted: dict[str, set[str]] = {}
+    wanted: dict[str, list[str]] = {}
     for path in fields:
         head, _, rest = path.partition("/")
-        wanted.setdefault(head, set()).update([rest] if rest else [])
+        wanted.setdefault(head, []).extend([rest] if rest else [])
     by_name = {part.name: part for part in shape.parts.values()}
     for name in wanted:
         if name not in by_name:

@@ -20,7 +20,6 @@ from urllib.parse import urlsplit
 import platformdirs
 import requests
 from zeep import Settings
-from zeep.cache import Base as ZeepCache
 from zeep.exceptions import Error as ZeepError
 from zeep.transports import Transport
 from zeep.wsdl import Document
@@ -41,7 +40,7 @@ def default_cache_dir() -> Path:
     return Path(platformdirs.user_cache_dir("airflow-provider-visma")) / "wsdl"
 
 
-class WsdlCache(ZeepCache):
+class WsdlCache:
     """One file per address in a directory that only this user can read.
 
     :param directory: created with mode 0700 where it does not exist.
@@ -70,6 +69,11 @@ class WsdlCache(ZeepCache):
         except OSError:
             return None
 
+    def discard(self, url: str) -> None:
+        """Forget the document of *url*."""
+        with suppress(OSError):
+            self._path(url).unlink()
+
     def add(self, url: str, content: bytes) -> None:
         """Keep *content* for *url*; readers see the old document or the new one, never a part."""
         try:
@@ -88,25 +92,42 @@ class WsdlCache(ZeepCache):
 
 
 class _WsdlTransport(Transport):
-    """zeep's loader, bounded: this service's host only, no redirect, a time-out and a size limit."""
+    """zeep's loader, bounded: this service's host only, no redirect, a time-out and a size limit.
+
+    What was fetched is kept only once it has turned out to be a WSDL: a maintenance page in the cache
+    would outlast the maintenance.
+    """
 
     def __init__(self, origin: str, *, session: requests.Session, cache: ZeepCache, system: str) -> None:
-        super().__init__(session=session, cache=cache)  # type: ignore[no-untyped-call]
+        super().__init__()  # type: ignore[no-untyped-call]  # with a session that stays unused
         self._origin = urlsplit(origin)[:2]
+        self._own_session = session
+        self._cache = cache
         self._system = system
+        self._fetched: dict[str, bytes] = {}
 
     def load(self, url: str) -> bytes:
         if urlsplit(url)[:2] != self._origin:
             raise VismaContentError("the WSDL refers to a document on another host")
-        content: bytes = super().load(url)  # type: ignore[no-untyped-call]
+        content: bytes | None = self._cache.get(url)  # type: ignore[no-untyped-call]
+        if content is None:
+            content = self._fetched[url] = self._fetch(url)
         return content
 
-    def _load_remote_data(self, url: str) -> bytes:
+    def keep(self) -> None:
+        for url, content in self._fetched.items():
+            self._cache.add(url, content)  # type: ignore[no-untyped-call]
+
+    def _fetch(self, url: str) -> bytes:
         try:
-            with self.session.get(url, timeout=(10, 60), allow_redirects=False, stream=True) as response:
+            with self._own_session.get(url, timeout=(10, 60), allow_redirects=False, stream=True) as response:
                 if response.status_code != 200:
                     raise status_error(
                         response.status_code, response.headers, system=self._system, operation="WSDL"
+                    )
+                if response.headers.get("Content-Type", "").strip().lower().startswith("text/html"):
+                    raise VismaUnavailableError(
+                        "a page came instead of the WSDL", system=self._system, operation="WSDL"
                     )
                 return b"".join(_bounded(response.iter_content(64 * 1024)))
         except requests.RequestException as error:
@@ -122,7 +143,7 @@ def _bounded(pieces: Iterator[bytes]) -> Iterator[bytes]:
         yield piece
 
 
-def load_wsdl(url: str, *, session: requests.Session, cache: ZeepCache, system: str) -> Document:
+def load_wsdl(url: str, *, session: requests.Session, cache: WsdlCache, system: str) -> Document:
     """Return the WSDL at *url*, as zeep understands it.
 
     :param url: ``http(s)`` address; what it imports must be on the same host.
@@ -130,25 +151,25 @@ def load_wsdl(url: str, *, session: requests.Session, cache: ZeepCache, system: 
     :raises VismaUnavailableError: it could not be fetched, or what came is not a WSDL (a maintenance page).
     :raises VismaContentError: it holds a DOCTYPE or refers to another host.
     """
-    # zeep changes the session it is given (User-Agent, file: adapter), so it gets one of its own.
-    own = requests.Session()
-    own.verify, own.cert, own.proxies, own.trust_env = (
-        session.verify,
-        session.cert,
-        session.proxies,
-        session.trust_env,
-    )
-    for prefix, adapter in session.adapters.items():
-        own.mount(prefix, adapter)
-    transport = _WsdlTransport(url, session=own, cache=cache, system=system)
+    transport = _WsdlTransport(url, session=session, cache=cache, system=system)
     settings = Settings(forbid_dtd=True, forbid_entities=True, force_https=False)
     try:
-        return Document(url, transport, settings=settings)  # type: ignore[arg-type]
+        document = Document(url, transport, settings=settings)  # type: ignore[arg-type]
+        problem = None if document.services else "it has no service"
     except ZeepError as error:
-        kind = VismaContentError if "Forbidden" in type(error).__name__ else VismaUnavailableError
+        problem = type(error).__name__
+    if problem is not None:
+        for each in transport.loaded:
+            cache.discard(each)
+        kind = VismaContentError if "Forbidden" in problem else VismaUnavailableError
         raise kind(
-            f"the WSDL cannot be read ({type(error).__name__})",
+            f"the WSDL cannot be read ({problem})",
             system=system,
             operation="WSDL",
             advice="Open the address with ?WSDL in a browser: it must show XML.",
-        ) from None
+        )
+    for each, content in transport.fetched.items():
+        cache.add(each, content)
+    return document
+    transport.keep()
+    return document

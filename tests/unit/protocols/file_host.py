@@ -50,6 +50,7 @@ class Answer:
 class Request:
     target: str
     headers: dict[str, str]
+    body: bytes = b""
 
 
 class FileHost:
@@ -96,9 +97,13 @@ class FileHost:
                 if not piece:
                     return
                 received += piece
-            first, *lines = received.decode().partition("\r\n\r\n")[0].split("\r\n")
+            head, _, rest = received.partition(b"\r\n\r\n")
+            first, *lines = head.decode().split("\r\n")
             headers = dict(line.lower().split(": ", 1) for line in lines)
-            request = Request(first.split(" ")[1], headers)
+            body = bytearray(rest)
+            while len(body) < int(headers.get("content-length", 0)):
+                body += connection.recv(65536)
+            request = Request(first.split(" ")[1], headers, bytes(body))
             self.requests.append(request)
             answer = self._answer(request)
             connection.sendall(answer.encode())

@@ -1,0 +1,338 @@
+"""The SOAP client over a real socket: faults, statuses, limits, and what is never repeated."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import itertools
+import os
+import socket
+from base64 import b64decode
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import requests
+from lxml import etree
+
+from airflow_provider_visma.exceptions import (
+    VismaContentError,
+    VismaError,
+    VismaIncompleteAnswerError,
+    VismaNotFoundError,
+    VismaPermissionError,
+    VismaRequestError,
+    VismaThrottledError,
+    VismaUnavailableError,
+    VismaUnknownOutcomeError,
+)
+from airflow_provider_visma.protocols.http import HttpLimits
+from airflow_provider_visma.protocols.soap import Octets, ReadReport, SoapClient, SoapFault
+from tests.unit.protocols.file_host import HANG, RESET, Answer, FileHost, scripted
+from tests.unit.protocols.soap_documents import answer, contract, envelope, person, record
+
+CANARY = "kanarie@geheim.example.com"
+THREE = answer(person(1), person(2), person(3))
+UPLOADED = envelope('<Document_UploadResponse xmlns="urn:people"/>')
+FAULT_11 = envelope(
+    "<soap:Fault><faultcode>soap:Server</faultcode>"
+    f"<faultstring>kapot ---> 1002: {CANARY}</faultstring><detail /></soap:Fault>"
+)
+FAULT_12 = (
+    '<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope"><s:Body><s:Fault>'
+    "<s:Code><s:Value>s:Receiver</s:Value></s:Code>"
+    f'<s:Reason><s:Text xml:lang="en">kapot ---> 1002: {CANARY}</s:Text></s:Reason>'
+    '<s:Detail><NoPermission xmlns="urn:x"/></s:Detail></s:Fault></s:Body></s:Envelope>'
+).encode()
+
+
+def headers(operation: str, namespace: str) -> list[etree._Element]:
+    header = etree.Element(f"{{{namespace}}}Key")
+    header.text = "geheime-sleutel"
+    return [header]
+
+
+def refused(fault: SoapFault) -> VismaError:
+    kind = VismaUnavailableError if "9999" in fault.text else VismaPermissionError
+    return kind("refused", code=f"{fault.code} {fault.detail}")
+
+
+@contextmanager
+def serving(*answers: Answer, **options: Any) -> Iterator[tuple[SoapClient, FileHost]]:
+    last = {"Connection": "close"}  # the host closes after each answer
+    closing = [replace(each, headers={**last, **each.headers}) for each in answers]
+    with FileHost(scripted(*closing)) as host:
+        yield client(f"http://127.0.0.1:{host.port}/people.asmx", **options), host
+
+
+def client(endpoint: str, **options: Any) -> SoapClient:
+    session = requests.Session()
+    session.trust_env = False
+    return SoapClient(
+        contract(),
+        endpoint=endpoint,
+        session=session,
+        headers=headers,
+        fault_error=refused,
+        system="People",
+        label="PeopleService",
+        conn_id="people_default",
+        **options,
+    )
+
+
+def rows(people: SoapClient, **options: Any) -> list[dict[str, Any]]:
+    return list(people.rows("People_GetAll", {"CompanyID": 1}, **options))
+
+
+def test_a_request_is_soap_1_1_with_the_header_and_the_action() -> None:
+    with serving(Answer(body=THREE)) as (people, host):
+        assert len(rows(people)) == 3
+    [request] = host.requests
+    assert request.headers["soapaction"] == '"urn:people/people_getall"'  # the host lowers the case
+    assert request.headers["content-type"] == "text/xml; charset=utf-8"
+    assert request.headers["accept-encoding"] == "identity"
+    sent = etree.fromstring(request.body)
+    assert sent.findtext(".//{urn:people}Key") == "geheime-sleutel"
+    assert sent.findtext(".//{urn:people}People_GetAll/{urn:people}CompanyID") == "1"
+
+
+def test_an_argument_that_the_wsdl_lacks_is_an_error_before_anything_is_sent() -> None:
+    with (
+        serving(Answer(body=THREE)) as (people, host),
+        pytest.raises(VismaRequestError, match="CompanyId; did you mean CompanyID") as error,
+    ):
+        people.call("People_GetAll", {"CompanyId": 1})
+    assert host.requests == []
+    assert str(error.value).startswith("People PeopleService.People_GetAll (connection people_default)")
+
+
+def test_a_call_returns_a_list_a_value_or_nothing() -> None:
+    version = "<Version_GetResult>3</Version_GetResult>"
+    version = f'<Version_GetResponse xmlns="urn:people">{version}</Version_GetResponse>'
+    with serving(Answer(body=THREE), Answer(body=envelope(version)), Answer(body=UPLOADED)) as (people, _):
+        assert [row["PersonId"] for row in people.call("People_GetAll", {"CompanyID": 1})] == [1, 2, 3]
+        assert people.call("Version_Get", {}) == "3"
+        assert people.call("Document_Upload", {"PersonId": 1}) is None
+
+
+def test_rows_of_an_operation_without_a_list_are_refused() -> None:
+    with (
+        serving(Answer()) as (people, host),
+        pytest.raises(VismaContentError, match="does not return a list"),
+    ):
+        list(people.rows("Version_Get", {}))
+    assert host.requests == []
+
+
+@pytest.mark.parametrize("status", [200, 500])
+@pytest.mark.parametrize(("fault", "code"), [(FAULT_11, "Server None"), (FAULT_12, "Receiver NoPermission")])
+def test_a_fault_becomes_the_error_of_its_code_and_says_nothing_else(
+    status: int, fault: bytes, code: str
+) -> None:
+    with (
+        serving(Answer(status=status, body=fault)) as (people, _),
+        pytest.raises(VismaPermissionError) as error,
+    ):
+        rows(people)
+    assert error.value.code == code
+    assert CANARY not in str(error.value)
+    assert error.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    ("made", "kind", "code"),
+    [
+        (Answer(status=400), VismaRequestError, "HTTP 400"),
+        (Answer(status=404, body=b"<html>"), VismaNotFoundError, "HTTP 404"),
+        (Answer(status=415), VismaRequestError, "HTTP 415"),
+        (Answer(status=429, headers={"Retry-After": "7"}), VismaThrottledError, "HTTP 429"),
+        (Answer(status=500), VismaUnavailableError, "HTTP 500"),
+        (Answer(status=500, body=f"<html>{CANARY}</html>".encode()), VismaUnavailableError, "HTTP 500"),
+        (Answer(status=500, body=FAULT_11, cut=200), VismaUnavailableError, "HTTP 500"),
+        (Answer(status=500, body=FAULT_11 + b" " * 2_000_000), VismaUnavailableError, "HTTP 500"),
+        (Answer(status=503, headers={"Retry-After": "7"}), VismaUnavailableError, "HTTP 503"),
+        (Answer(status=302, headers={"Location": "http://127.0.0.1:9/"}), VismaRequestError, "HTTP 302"),
+        (Answer(body=f"<html><p>{CANARY}</p></html>".encode()), VismaIncompleteAnswerError, None),
+        (Answer(body=b""), VismaIncompleteAnswerError, None),
+    ],
+)
+def test_what_is_no_answer_becomes_the_error_of_its_status(
+    made: Answer, kind: type[VismaError], code: str | None
+) -> None:
+    with serving(made) as (people, host), pytest.raises(kind) as error:
+        rows(people)
+    assert type(error.value) is kind
+    assert error.value.code == code
+    assert error.value.operation == "PeopleService.People_GetAll"
+    assert CANARY not in str(error.value)
+    assert len(host.requests) == 1
+    if "Retry-After" in made.headers:
+        assert error.value.retry_after == 7
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        Answer(body=THREE, cut=300),
+        Answer(body=THREE, cut=300, then=RESET),
+        Answer(body=THREE, headers={"Content-Length": str(len(THREE) + 10)}),
+        Answer(body=b"400\r\n" + THREE, headers={"Transfer-Encoding": "chunked"}),
+    ],
+)
+def test_a_body_that_breaks_off_is_an_incomplete_answer(made: Answer) -> None:
+    with serving(made) as (people, _), pytest.raises(VismaIncompleteAnswerError):
+        rows(people)
+
+
+def test_a_body_without_an_announced_length_is_read_to_its_end() -> None:
+    with serving(Answer(body=THREE, length=False)) as (people, _):
+        assert len(rows(people)) == 3
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding"),
+    [(gzip.compress(bytes(4_000_000)), "gzip"), (gzip.compress(THREE), "gzip"), (THREE, "br")],
+)
+def test_a_compressed_answer_is_refused_unread(body: bytes, encoding: str) -> None:
+    with (
+        serving(Answer(body=body, headers={"Content-Encoding": encoding})) as (people, _),
+        pytest.raises(VismaContentError, match="compressed"),
+    ):
+        rows(people)
+
+
+def test_an_answer_beyond_the_size_limit_is_refused() -> None:
+    with (
+        serving(Answer(body=THREE), limits=HttpLimits(max_bytes=500)) as (people, _),
+        pytest.raises(VismaContentError, match="larger than 500 bytes"),
+    ):
+        rows(people)
+
+
+def test_an_answer_that_takes_too_long_is_given_up() -> None:
+    ticks = itertools.count(step=400)
+    with (
+        serving(Answer(body=answer(*map(person, range(9000)))), clock=lambda: next(ticks)) as (people, _),
+        pytest.raises(VismaUnavailableError, match="longer than 900 s"),
+    ):
+        rows(people)
+
+
+def test_silence_ends_at_the_read_time_out() -> None:
+    silent = Answer(body=THREE, cut=300, then=HANG)
+    with (
+        serving(silent, limits=HttpLimits(read=0.05)) as (people, _),
+        pytest.raises(VismaIncompleteAnswerError),
+    ):
+        rows(people)
+
+
+def test_unreadable_rows_end_in_an_error_unless_a_report_is_given() -> None:
+    body = answer(person(1), person(2, record(start_year="", more=f"<New>{CANARY}</New>")), person(3))
+    report = ReadReport()
+    with serving(Answer(body=body)) as (people, _):
+        assert len(rows(people, report=report)) == 2
+        with pytest.raises(VismaContentError, match="1 rows cannot be read, the first with key 2: StartYear"):
+            rows(people)
+    assert report.unreadable_rows == 1
+
+
+class Source(io.BytesIO):
+    """Gives less than asked for, as a pipe does."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        return super().read(min(size or 0, 1000))
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 3, 4, 999, 196_608, 196_609, 500_000])
+@pytest.mark.parametrize("kind", [io.BytesIO, Source])
+def test_bytes_are_encoded_while_they_are_sent(size: int, kind: Callable[[bytes], io.BytesIO]) -> None:
+    content = os.urandom(size)
+    source = kind(b"head" + content)
+    source.seek(4)
+    with serving(Answer(body=UPLOADED)) as (people, host):
+        people.call("Document_Upload", {"PersonId": 7, "Body": Octets(source)}, repeatable=False)
+    [request] = host.requests
+    body = etree.fromstring(request.body, etree.XMLParser(huge_tree=True)).find(".//{urn:people}Body")
+    assert body is not None
+    assert b64decode(body.text or "") == content
+
+
+class Endless(io.RawIOBase):
+    """Zeros that are made while they are read."""
+
+    def __init__(self, size: int) -> None:
+        self._size, self._at, self.largest = size, 0, 0
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        self._at = self._size if whence == 2 else offset
+        return self._at
+
+    def read(self, size: int = -1) -> bytes:
+        self.largest = max(self.largest, size)
+        size = min(size, self._size - self._at)
+        self._at += size
+        return bytes(size)
+
+
+def test_a_large_body_is_never_held_whole() -> None:
+    source = Endless(9_000_000)
+    with serving(Answer(body=UPLOADED)) as (people, host):
+        people.call("Document_Upload", {"PersonId": 7, "Body": Octets(source)})  # type: ignore[arg-type]
+    assert source.largest <= 200_000
+    assert len(host.requests[0].body) > 12_000_000
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        Answer(body=UPLOADED, cut=0, then=RESET, length=False),
+        Answer(body=UPLOADED, cut=50),
+        Answer(body=b"<html>"),
+        Answer(status=500),
+        Answer(status=503),
+        Answer(status=500, body=FAULT_11.replace(b"1002", b"9999")),
+        Answer(body=FAULT_11.replace(b"1002", b"9999")),
+    ],
+)
+def test_an_upload_without_a_usable_answer_is_not_repeated(
+    made: Answer,
+) -> None:
+    with (
+        serving(made) as (people, host),
+        pytest.raises(VismaUnknownOutcomeError, match="may have been carried out"),
+    ):
+        people.call("Document_Upload", {"PersonId": 1}, repeatable=False)
+    assert len(host.requests) == 1
+
+
+def test_an_upload_that_times_out_may_have_been_carried_out() -> None:
+    made = Answer(body=UPLOADED, cut=50, then=HANG)
+    with serving(made, limits=HttpLimits(read=0.05)) as (people, _), pytest.raises(VismaUnknownOutcomeError):
+        people.call("Document_Upload", {"PersonId": 1}, repeatable=False)
+
+
+@pytest.mark.parametrize(
+    ("made", "kind"),
+    [
+        (Answer(status=500, body=FAULT_11), VismaPermissionError),
+        (Answer(status=429), VismaThrottledError),
+        (Answer(status=400), VismaRequestError),
+    ],
+)
+def test_an_upload_that_was_refused_was_not_carried_out(made: Answer, kind: type[VismaError]) -> None:
+    with serving(made) as (people, _), pytest.raises(kind):
+        people.call("Document_Upload", {"PersonId": 1}, repeatable=False)
+
+
+def test_an_upload_that_reached_nobody_was_not_carried_out() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        port = nobody.getsockname()[1]
+    with pytest.raises(VismaUnavailableError, match="no answer"):
+        client(f"http://127.0.0.1:{port}/").call("Document_Upload", {"PersonId": 1}, repeatable=False)
