@@ -10,6 +10,7 @@ import random
 import ssl
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import urllib3
 
@@ -44,7 +45,9 @@ class FileHostAccess:
         }
         host = destination.host if destination.is_default_port else f"{destination.host}:{destination.port}"
         if self.proxy:
-            proxy = urllib3.ProxyManager(self.proxy, ssl_context=self._tls())
+            proxy = urllib3.ProxyManager(
+                self.proxy, ssl_context=self._tls(), proxy_headers=_proxy_authorization(self.proxy)
+            )
             url = f"{destination.scheme}://{host}{destination.target}"
             return proxy.urlopen("GET", url, headers=headers, assert_same_host=False, **options)
         headers = {"Host": host, **headers}
@@ -68,3 +71,12 @@ class FileHostAccess:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         return context
+
+
+def _proxy_authorization(proxy: str) -> dict[str, str] | None:
+    """Return the header for the user name and password in the address; urllib3 passes over them."""
+    parts = urlsplit(proxy)
+    if parts.username is None:
+        return None
+    credentials = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    return dict(urllib3.make_headers(proxy_basic_auth=credentials))

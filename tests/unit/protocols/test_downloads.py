@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,9 +18,12 @@ from airflow_provider_visma.exceptions import (
     VismaUnavailableError,
 )
 from airflow_provider_visma.protocols.downloads import (
+    FileDownload,
     LinkExpiredError,
     strong_validator,
 )
+from airflow_provider_visma.protocols.file_hosts import FileHostAccess
+from airflow_provider_visma.protocols.links import LinkRules
 from tests.unit.protocols.downloading import BODY, SECRET, TAG, Memory, chunked, download, rest
 from tests.unit.protocols.file_host import RESET, Answer, FileHost, Request, scripted
 
@@ -232,3 +236,18 @@ def test_the_host_says_how_long_to_wait() -> None:
     assert sleeps == [7.0, 120.0]
     with FileHost(scripted(busy)) as host, pytest.raises(VismaThrottledError):
         download(host, Memory())
+
+
+def test_a_proxy_is_told_the_name_and_password_in_its_address() -> None:
+    def proxy(request: Request) -> Answer:
+        told = request.headers.get("proxy-authorization")
+        return Answer(407) if told is None else Answer(body=BODY)
+
+    rules = LinkRules(hosts=("files.example.invalid",), allow_insecure=True)
+    sink = Memory()
+    with FileHost(proxy) as host:
+        through = FileHostAccess(rules=rules, proxy=f"http://user:p%40ss@127.0.0.1:{host.port}")
+        FileDownload(sink, access=through).run("http://files.example.invalid/1.csv")
+        (request,) = host.requests
+    assert bytes(sink.content) == BODY
+    assert request.headers["proxy-authorization"] == f"Basic {b64encode(b'user:p@ss').decode()}".lower()
