@@ -64,7 +64,8 @@ class Trouble:
 class WriteReport:
     """What became of a plan's changes.
 
-    :param fatal: the error that made the rest pointless: nobody is let in, or nothing answers.
+    :param fatal: the error that made the rest pointless: nobody is let in, nothing answers, or nothing may
+        be written.
     """
 
     counts: Counter[tuple[Outcome, Kind]] = field(default_factory=Counter)
@@ -96,11 +97,13 @@ class DialogWriter:
         self._lock = threading.Lock()
         self._failures_in_a_row = 0
         self._report = WriteReport()
+        self._forbidden: VismaPermissionError | None = None
 
     def write(self, lines: Iterable[Write]) -> WriteReport:
         """Send *lines*; those of one kind stand together, and a kind is finished before the next."""
         self._report = WriteReport()
         self._failures_in_a_row = 0
+        self._forbidden = None
         limits = self._service.scim.bulk_limits
         pool = ThreadPoolExecutor(self._max_concurrency)
         try:
@@ -111,6 +114,8 @@ class DialogWriter:
         finally:
             # A task that is killed finishes the requests under way and starts no other.
             pool.shutdown(cancel_futures=True)
+        if self._report.fatal is None and not self._report.total(Outcome.CREATED, Outcome.UPDATED):
+            self._report.fatal = self._forbidden
         return self._report
 
     def _batches(
@@ -144,7 +149,7 @@ class DialogWriter:
             return {}, False
         try:
             return self._service.scim.bulk(batch), True
-        except (VismaAuthenticationError, VismaPermissionError) as error:
+        except VismaAuthenticationError as error:
             self._report.fatal = error
             return {}, False
         except VismaError as error:
@@ -156,9 +161,14 @@ class DialogWriter:
             return
         try:
             outcome = self._create(line, in_doubt) if isinstance(line, Create) else self._update(line)
-        except (VismaAuthenticationError, VismaPermissionError) as error:
+        except VismaAuthenticationError as error:
             self._report.fatal = error
             self._note(line, Outcome.NOT_SENT, error)
+        except VismaPermissionError as error:
+            # One user may be out of our reach; five in a row mean that everybody is.
+            self._forbidden = error
+            self._note(line, Outcome.REFUSED, error)
+            self._count_failure(error)
         except VismaConflictError as error:
             self._note(line, Outcome.CONFLICT if error.code == "HTTP 409" else Outcome.FAILED, error)
         except (VismaTransientError, VismaNotFoundError) as error:
@@ -178,7 +188,7 @@ class DialogWriter:
                 )
             ),
             stop=tenacity.stop_after_attempt(_ATTEMPTS),
-            wait=tenacity.wait_exponential_jitter(initial=0.5, max=10),
+            wait=tenacity.wait_exponential_jitter(max=10),
             sleep=self._sleep,
             reraise=True,
         )
@@ -220,7 +230,7 @@ class DialogWriter:
         with self._lock:
             self._failures_in_a_row += 1
             if self._failures_in_a_row >= _FAILURES_IN_A_ROW:
-                # Each of them was tried several times: the service is down, and the rest would only wait.
+                # Each was tried as often as it may be: what all of them met, the rest would meet as well.
                 self._report.fatal = error
 
     def _note(self, line: Write, outcome: Outcome, error: VismaError | None = None) -> None:

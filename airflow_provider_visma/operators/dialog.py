@@ -138,10 +138,13 @@ class DialogImportOperator(VismaOperator):
         if not approved:
             return None
         path = ObjectStoragePath(approved["uri"])
-        content = path.fs.cat_file(path.path)
+        try:
+            content = path.fs.cat_file(path.path)
+        except FileNotFoundError:
+            content = b""
         if hashlib.sha256(content).hexdigest() != approved["sha256"]:
             raise VismaContentError(
-                "the approved plan's file is not the one that was approved", operation=str(path)
+                "the approved plan's file is gone or not the one that was approved", operation=str(path)
             )
         return Approval.of(json.loads(line) for line in content.splitlines())
 
@@ -172,9 +175,11 @@ class DialogImportOperator(VismaOperator):
             file.write(json.dumps(told, indent=1).encode())
 
     def _check_delivery(self, report: WriteReport, manifest: dict[str, Any]) -> None:
-        """Fail where a retry can still deliver something."""
+        """Fail where a retry can still deliver something, or where nothing may be written."""
         if report.fatal is not None:
             raise report.fatal
+        if manifest["conflicts"] or manifest["refused"]:
+            self.log.warning("Dialog refused changes; not_delivered.jsonl at %s lists them", manifest["uri"])
         if manifest["failed"]:
             raise VismaUnavailableError(
                 f"{manifest['failed']} changes did not arrive, {manifest['not_sent']} were not sent",

@@ -133,7 +133,7 @@ def operation_of(method: str, url: str) -> str:
 def _wait(state: tenacity.RetryCallState) -> float:
     error = state.outcome.exception() if state.outcome else None
     told: float | None = getattr(error, "retry_after", None)
-    return told if told is not None else tenacity.wait_exponential_jitter(initial=0.5, max=20)(state)
+    return told if told is not None else tenacity.wait_exponential_jitter(max=20)(state)
 
 
 def _refusal(response: httpx.Response) -> str | None:

@@ -1,4 +1,4 @@
-"""What the tests of exports and their files start from."""
+"""What the tests of exports, their files and imports start from."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_visma.protocols import downloads
+from tests.integration.dialog_world import Import
 from visma_sandbox.client import SandboxProcess
 
 
@@ -21,3 +22,22 @@ def service(sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch) -> Sandbox
 @pytest.fixture
 def destination(tmp_path: Path) -> str:
     return f"file://{tmp_path}/out"
+
+
+@pytest.fixture
+def dialog(sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch) -> SandboxProcess:
+    """The sandbox with an empty Dialog, and no waiting between two tries."""
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    return sandbox
+
+
+@pytest.fixture
+def run_import(tmp_path: Path) -> Import:
+    return Import(tmp_path)
+
+
+@pytest.fixture(params=[True, False], ids=["bulk", "single requests"])
+def bulk(request: pytest.FixtureRequest, dialog: SandboxProcess) -> bool:
+    """Whether Dialog offers Bulk."""
+    dialog.settings(dialog_bulk=request.param)
+    return bool(request.param)
