@@ -98,25 +98,31 @@ class _WsdlTransport(Transport):
     would outlast the maintenance.
     """
 
-    def __init__(self, origin: str, *, session: requests.Session, cache: ZeepCache, system: str) -> None:
+    def __init__(self, origin: str, *, session: requests.Session, cache: WsdlCache, system: str) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # with a session that stays unused
         self._origin = urlsplit(origin)[:2]
         self._own_session = session
-        self._cache = cache
+        self._documents = cache
         self._system = system
+        self._loaded: set[str] = set()
         self._fetched: dict[str, bytes] = {}
 
     def load(self, url: str) -> bytes:
         if urlsplit(url)[:2] != self._origin:
             raise VismaContentError("the WSDL refers to a document on another host")
-        content: bytes | None = self._cache.get(url)  # type: ignore[no-untyped-call]
+        self._loaded.add(url)
+        content = self._documents.get(url)
         if content is None:
             content = self._fetched[url] = self._fetch(url)
         return content
 
     def keep(self) -> None:
         for url, content in self._fetched.items():
-            self._cache.add(url, content)  # type: ignore[no-untyped-call]
+            self._documents.add(url, content)
+
+    def discard(self) -> None:
+        for url in self._loaded:
+            self._documents.discard(url)
 
     def _fetch(self, url: str) -> bytes:
         try:
@@ -159,8 +165,7 @@ def load_wsdl(url: str, *, session: requests.Session, cache: WsdlCache, system: 
     except ZeepError as error:
         problem = type(error).__name__
     if problem is not None:
-        for each in transport.loaded:
-            cache.discard(each)
+        transport.discard()
         kind = VismaContentError if "Forbidden" in problem else VismaUnavailableError
         raise kind(
             f"the WSDL cannot be read ({problem})",
@@ -168,8 +173,5 @@ def load_wsdl(url: str, *, session: requests.Session, cache: WsdlCache, system: 
             operation="WSDL",
             advice="Open the address with ?WSDL in a browser: it must show XML.",
         )
-    for each, content in transport.fetched.items():
-        cache.add(each, content)
-    return document
     transport.keep()
     return document
