@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 from airflow.sdk import BaseOperatorLink
+from airflow.sdk.bases.operator import get_merged_defaults
+from airflow.sdk.definitions._internal.contextmanager import DagContext, TaskGroupContext
 
 from airflow_provider_visma.hrm_assets import dataset_asset, export_alias
 from airflow_provider_visma.hrm_landing import Landing, run_folder
@@ -78,16 +80,12 @@ class HrmLandingOperator(VismaOperator):
         self.published_uri: str | None = None
 
     @classmethod
-    def partial(
-        cls,
-        *,
-        hrm_conn_id: str = "visma_hrm_default",
-        inlets: Sequence[Any] = (),
-        outlets: Sequence[Any] = (),
-        **kwargs: Any,
-    ) -> Any:
+    def partial(cls, **kwargs: Any) -> Any:
         """Begin a mapped task, whose inlets and outlets Airflow reads before any ``__init__`` runs."""
-        return super().partial(hrm_conn_id=hrm_conn_id, **cls._ports(hrm_conn_id, inlets, outlets), **kwargs)
+        given = _default_args(kwargs) | kwargs
+        hrm_conn_id = given.get("hrm_conn_id", "visma_hrm_default")
+        ports = cls._ports(hrm_conn_id, given.get("inlets", ()), given.get("outlets", ()))
+        return super().partial(**kwargs | ports | {"hrm_conn_id": hrm_conn_id})
 
     @classmethod
     def _ports(cls, hrm_conn_id: str, inlets: Sequence[Any], outlets: Sequence[Any]) -> dict[str, list[Any]]:
@@ -121,3 +119,11 @@ class HrmLandingOperator(VismaOperator):
         asset = dataset_asset(tenant_id=hook.tenant_id, dataset=self.dataset)
         context["outlet_events"][export_alias(self.hrm_conn_id)].add(asset, extra=manifest)
         return manifest
+
+
+def _default_args(kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the ``default_args`` of DAG, task group and task that hold where a task is mapped."""
+    dag = kwargs.get("dag") or DagContext.get_current()
+    group = kwargs.get("task_group") or (TaskGroupContext.get_current(dag) if dag else None)
+    merged, _ = get_merged_defaults(dag, group, None, kwargs.get("default_args"))
+    return merged
