@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -76,6 +77,13 @@ class ExportRequest:
 
     def _refused(self, message: str, advice: str) -> VismaRequestError:
         return VismaRequestError(message, system=SYSTEM, operation=self.dataset, advice=advice)
+
+
+def column_names(names: str | Iterable[str] | None) -> tuple[str, ...]:
+    """Return *names* as :class:`ExportRequest` takes them; a template makes text of them, with commas."""
+    if isinstance(names, str):
+        return tuple(name.strip() for name in names.split(",") if name.strip())
+    return tuple(names or ())
 
 
 def checked_dataset(dataset: str) -> str:

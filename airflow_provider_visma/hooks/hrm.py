@@ -25,7 +25,13 @@ from airflow_provider_visma.exceptions import (
     VismaUnavailableError,
 )
 from airflow_provider_visma.export_jobs import ExportJob, parse_job, parse_job_id
-from airflow_provider_visma.export_request import SYSTEM, ExportRequest, checked_dataset, checked_job_id
+from airflow_provider_visma.export_request import (
+    SYSTEM,
+    ExportRequest,
+    checked_dataset,
+    checked_job_id,
+    column_names,
+)
 from airflow_provider_visma.hooks._hrm_settings import HrmSettings
 from airflow_provider_visma.hooks._polling_session import shared_session
 from airflow_provider_visma.protocols.http import (
@@ -96,8 +102,8 @@ class VismaHrmHook(BaseHook):
             ExportRequest(
                 dataset=dataset,
                 changed_after=changed_after,
-                fields=tuple(fields or ()),
-                exclude_fields=tuple(exclude_fields or ()),
+                fields=column_names(fields),
+                exclude_fields=column_names(exclude_fields),
                 callback_address=callback_address,
             )
         )

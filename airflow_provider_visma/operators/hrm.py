@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_visma.exceptions import VismaContentError, VismaError
 from airflow_provider_visma.export_jobs import Attachment, ExportJob, Poller, outcome_error
-from airflow_provider_visma.export_request import SYSTEM, ExportRequest
+from airflow_provider_visma.export_request import SYSTEM, ExportRequest, column_names
 from airflow_provider_visma.hrm_assets import Watermark, watermark_asset
 from airflow_provider_visma.operators._hrm_job import StartedExport, completed_job, look_at, open_hook
 from airflow_provider_visma.operators._hrm_landing import HrmLandingOperator
@@ -34,7 +34,7 @@ class HrmStartExportOperator(VismaOperator):
 
     :param dataset: path of the dataset, e.g. ``employees`` or ``metadata/cost-centers``. (templated)
     :param changed_after: the watermark of an earlier export; nothing for everything. (templated)
-    :param fields: columns to include; nothing for all. (templated)
+    :param fields: columns to include, as a list or separated by commas; nothing for all. (templated)
     :param exclude_fields: columns to leave out; not together with *fields*. (templated)
     :param callback_address: address that the service may post the result to. (templated)
     :param hrm_conn_id: a connection of type ``visma_hrm``.
@@ -53,8 +53,8 @@ class HrmStartExportOperator(VismaOperator):
         *,
         dataset: str,
         changed_after: str | None = None,
-        fields: Sequence[str] = (),
-        exclude_fields: Sequence[str] = (),
+        fields: Sequence[str] | str = (),
+        exclude_fields: Sequence[str] | str = (),
         callback_address: str | None = None,
         hrm_conn_id: str = "visma_hrm_default",
         **kwargs: Any,
@@ -73,8 +73,8 @@ class HrmStartExportOperator(VismaOperator):
         request = ExportRequest(
             dataset=self.dataset,
             changed_after=self.changed_after or None,
-            fields=tuple(self.fields or ()),
-            exclude_fields=tuple(self.exclude_fields or ()),
+            fields=column_names(self.fields),
+            exclude_fields=column_names(self.exclude_fields),
             callback_address=self.callback_address or None,
         )
         fingerprint = request.fingerprint(tenant_id=hook.tenant_id)
@@ -127,7 +127,7 @@ class HrmExportOperator(HrmLandingOperator):
     :param destination: any address that ObjectStoragePath takes. (templated)
     :param changed_after: begin there instead, and leave the watermark alone. (templated)
     :param full_refresh: export everything, whatever the watermark says. (templated)
-    :param fields: columns to include; nothing for all. (templated)
+    :param fields: columns to include, as a list or separated by commas; nothing for all. (templated)
     :param exclude_fields: columns to leave out; not together with *fields*. (templated)
     :param file_format: ``csv``, the service's bytes untouched, or ``parquet``. (templated)
     :param schema: pyarrow's type names of columns in parquet; the others are text.
@@ -155,8 +155,8 @@ class HrmExportOperator(HrmLandingOperator):
         *,
         changed_after: str | None = None,
         full_refresh: bool | str = False,
-        fields: Sequence[str] = (),
-        exclude_fields: Sequence[str] = (),
+        fields: Sequence[str] | str = (),
+        exclude_fields: Sequence[str] | str = (),
         timeout: timedelta = timedelta(hours=2),
         poll_interval: float = 2.0,
         max_poll_interval: float = 60.0,
@@ -287,8 +287,8 @@ class HrmExportOperator(HrmLandingOperator):
         return ExportRequest(
             dataset=self.dataset,
             changed_after=changed_after,
-            fields=tuple(self.fields or ()),
-            exclude_fields=tuple(self.exclude_fields or ()),
+            fields=column_names(self.fields),
+            exclude_fields=column_names(self.exclude_fields),
         )
 
     @property

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import ObjectStoragePath
 
-from airflow_provider_visma.exceptions import VismaContentError
+from airflow_provider_visma.exceptions import VismaContentError, VismaRequestError
 from airflow_provider_visma.operators.base import VismaOperator
 from airflow_provider_visma.storage import Publication, stage_jsonl
 
@@ -54,9 +54,9 @@ class NmbrsSnapshotOperator(VismaOperator):
         *,
         destination: str,
         nmbrs_conn_id: str = "nmbrs_default",
-        debtor_ids: Iterable[int | str] | None = None,
-        company_ids: Iterable[int | str] | None = None,
-        employee_types: Iterable[int | str] | None = (_ACTIVE_PAYROLL,),
+        debtor_ids: Iterable[int | str] | str | None = None,
+        company_ids: Iterable[int | str] | str | None = None,
+        employee_types: Iterable[int | str] | str | None = (_ACTIVE_PAYROLL,),
         max_unreadable: int = 0,
         **kwargs: Any,
     ) -> None:
@@ -127,5 +127,13 @@ class NmbrsSnapshotOperator(VismaOperator):
         )
 
 
-def _numbers(values: Iterable[int | str] | None) -> list[int] | None:
-    return None if values is None else [int(value) for value in values]
+def _numbers(values: Iterable[int | str] | str | None) -> list[int] | None:
+    if isinstance(values, str):
+        # What a template makes of a number, a list or None.
+        values = None if values.strip() in ("", "None") else values.strip(" []()").split(",")
+    try:
+        return None if values is None else [int(value) for value in values]
+    except ValueError:
+        raise VismaRequestError(
+            f"{values!r:.60} are not ids", system="Nmbrs", advice="Give whole numbers, separated by commas."
+        ) from None

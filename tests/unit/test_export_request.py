@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_visma.exceptions import VismaRequestError
-from airflow_provider_visma.export_request import ExportRequest, checked_dataset, checked_job_id
+from airflow_provider_visma.export_request import ExportRequest, checked_dataset, checked_job_id, column_names
 
 
 @pytest.mark.parametrize(
@@ -110,3 +110,19 @@ def test_another_request_has_another_fingerprint(change: dict[str, Any]) -> None
 def test_another_tenant_has_another_fingerprint() -> None:
     request = ExportRequest(**BASE)
     assert request.fingerprint(tenant_id="t") != request.fingerprint(tenant_id="u")
+
+
+@pytest.mark.parametrize(
+    ("given", "names"),
+    [
+        (None, ()),
+        ("", ()),
+        ("employeeid", ("employeeid",)),
+        ("employeeid, lastname", ("employeeid", "lastname")),
+        (["employeeid", "lastname"], ("employeeid", "lastname")),
+    ],
+)
+def test_columns_are_a_list_or_text_with_commas_and_never_letters(
+    given: str | list[str] | None, names: tuple[str, ...]
+) -> None:
+    assert column_names(given) == names
