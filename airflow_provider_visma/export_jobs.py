@@ -126,15 +126,16 @@ def parse_job(
     uris = body[file_keys[0]] if file_keys else None
     if uris is not None and not (isinstance(uris, list) and all(isinstance(uri, str) for uri in uris)):
         raise unusable(f"{file_keys[0][:60]} is not a list of links")
+    watermark = body.get("changeTimestampBefore")
+    if watermark is not None and not isinstance(watermark, str):
+        raise unusable("changeTimestampBefore is not a string")
     if status is JobStatus.COMPLETED:
         if not file_keys:
             raise unusable("the job is completed, but the answer has no key ending in FileUris")
         if uris is None:
+            # Nothing changed, or the list was not there yet: so the next export begins where this one did.
             oddities.append("the job is completed with null instead of a file list")
-
-    watermark = body.get("changeTimestampBefore")
-    if watermark is not None and not isinstance(watermark, str):
-        raise unusable("changeTimestampBefore is not a string")
+            watermark = None
     return ExportJob(
         dataset=dataset,
         job_id=job_id,

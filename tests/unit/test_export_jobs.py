@@ -116,6 +116,11 @@ def test_a_contradiction_is_reported_and_the_status_believed(
     assert decision.changed
 
 
+def test_a_null_list_moves_no_watermark_since_the_files_may_come_yet() -> None:
+    assert parsed({**DONE, "employeeFileUris": []}).watermark == DONE["changeTimestampBefore"]
+    assert parsed({**DONE, "employeeFileUris": None}).watermark is None
+
+
 @pytest.mark.parametrize(
     ("body", "message"),
     [
