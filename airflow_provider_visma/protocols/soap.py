@@ -159,7 +159,7 @@ class SoapClient:
                 return self._value(operation, arguments, answer)
             except _NoConnectionError:
                 raise
-            except (VismaUnavailableError, VismaIncompleteAnswerError):
+            except (VismaUnavailableError, VismaIncompleteAnswerError, VismaContentError):
                 if repeatable:
                     raise
                 raise VismaUnknownOutcomeError(

@@ -331,6 +331,8 @@ _OPENING = re.compile(
     rb"""(?:\xef\xbb\xbf)?(?:<\?xml\s[^>]*?(?:encoding\s*=\s*["']([^"'>]*)["'][^>]*?)?\?>)?"""
 )
 
+_PAGE = re.compile(rb"\s*<(!DOCTYPE\s+)?html\b", re.IGNORECASE)
+
 
 def _opening_with_marker(piece: bytes) -> bytes:
     """Return the first piece with a processing instruction before the root.
@@ -348,6 +350,8 @@ def _opening_with_marker(piece: bytes) -> bytes:
         or b"\0" in piece[:4]
     ):
         raise VismaContentError("the answer is not in UTF-8")
+    if _PAGE.match(piece, end):
+        raise VismaIncompleteAnswerError("a web page came instead of an answer", advice="A retry asks again.")
     if b"<!DOCTYPE" in piece or b"<!ENTITY" in piece:
         raise VismaContentError(_DOCTYPE)
     return piece[:end] + b"<?rows?>" + piece[end:]

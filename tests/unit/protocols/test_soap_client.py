@@ -295,6 +295,8 @@ def test_a_large_body_is_never_held_whole() -> None:
         Answer(body=UPLOADED, cut=0, then=RESET, length=False),
         Answer(body=UPLOADED, cut=50),
         Answer(body=b"<html>"),
+        Answer(body=b"<!DOCTYPE html><html></html>"),
+        Answer(body=b"<!DOCTYPE x><x/>"),
         Answer(status=500),
         Answer(status=503),
         Answer(status=500, body=FAULT_11.replace(b"1002", b"9999")),

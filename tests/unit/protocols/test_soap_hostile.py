@@ -108,6 +108,8 @@ def test_utf_8_is_read_however_it_is_declared(body: bytes) -> None:
         b"",
         b" ",
         b"<html><body><h1>503</h1></body></html>",
+        b"<!DOCTYPE html><html><body>503</body></html>",
+        DECLARATION.encode() + b'\n<!doctype HTML PUBLIC "-//W3C//DTD XHTML 1.0//EN" "x.dtd"><html/>',
         b"<!-- only a comment -->",
         b"{}",
         THREE + b"x",
