@@ -250,7 +250,7 @@ class VismaHrmHook(BaseHook):
             )
         try:
             return json.loads(content)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise VismaIncompleteAnswerError(
                 "the answer is not JSON", system=SYSTEM, operation=operation, conn_id=self.hrm_conn_id
             ) from None

@@ -264,7 +264,7 @@ def strong_validator(headers: Mapping[str, str]) -> str | None:
     modified, sent = headers.get("Last-Modified", ""), headers.get("Date", "")
     try:
         age = _timestamp(sent) - _timestamp(modified)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return modified if age >= timedelta(minutes=1) else None
 

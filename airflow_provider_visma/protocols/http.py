@@ -206,7 +206,7 @@ def retry_after_seconds(headers: Mapping[str, str], *, now: datetime | None = No
         if wait is None:
             try:
                 until = parsedate_to_datetime(told)
-            except ValueError:
+            except (ValueError, OverflowError):
                 until = None
             if until is not None:
                 until = until if until.tzinfo else until.replace(tzinfo=UTC)

@@ -209,7 +209,7 @@ class TokenSource:
 def _json_object(response: httpx.Response) -> dict[str, Any] | None:
     try:
         answer = response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return answer if isinstance(answer, dict) else None
 

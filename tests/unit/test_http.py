@@ -48,6 +48,7 @@ NOW = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
         ({"Retry-After": "soon"}, None),
         ({"Retry-After": "-5"}, None),
         ({"Retry-After": "1.5"}, None),
+        ({"Retry-After": "Mon, 01 Jan 99999999999999999999 00:00:00 GMT"}, None),
         ({"Retry-After": "١٧"}, None),
         ({"Retry-After": "999999999"}, 86400.0),
         ({"X-RateLimit-Reset": "9"}, 9.0),

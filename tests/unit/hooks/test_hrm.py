@@ -181,6 +181,7 @@ def test_a_job_is_read_until_it_is_completed(hook: VismaHrmHook, sandbox: Sandbo
         ("reset", {}, VismaUnavailableError),
         ("truncated", {}, VismaUnavailableError),
         ("html_error_page", {}, VismaIncompleteAnswerError),
+        ("html_error_page", {"body": "[" * 100_000}, VismaIncompleteAnswerError),
         ("gzip_bomb", {"size": 1 << 26}, VismaContentError),
         ("unknown_status", {}, VismaContentError),
         ("redirect", {}, VismaRequestError),

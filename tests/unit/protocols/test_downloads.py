@@ -89,6 +89,7 @@ def test_what_broke_off_is_resumed_where_the_version_is_certain(cut: int, then: 
         {"Last-Modified": "Sat, 21 Nov 2026 22:00:00 GMT", "Date": "Sat, 21 Nov 2026 22:00:59 GMT"},
         {"Last-Modified": "Sat, 21 Nov 2026 22:00:00 GMT"},
         {"Last-Modified": "never", "Date": "now"},
+        {"Last-Modified": "Sat, 21 Nov 99999999999999999999 22:00:00 GMT", "Date": "now"},
     ],
 )
 def test_without_a_strong_validator_the_file_is_read_from_its_start(headers: dict[str, str]) -> None:

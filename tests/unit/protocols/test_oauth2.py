@@ -207,6 +207,7 @@ def test_the_services_own_code_is_in_the_error_and_its_description_is_not() -> N
         (httpx.ReadTimeout(f"from {SECRET}"), VismaUnavailableError),
         (httpx.Response(200, text="<html>sign in to the proxy</html>"), VismaIncompleteAnswerError),
         (httpx.Response(200, json=["a"]), VismaIncompleteAnswerError),
+        (httpx.Response(200, text="[" * 100_000), VismaIncompleteAnswerError),
     ],
 )
 def test_what_may_pass_by_itself_is_transient(

@@ -149,6 +149,7 @@ async def test_a_job_that_is_done_counts_as_done_after_the_deadline(
         ("reset", {}),
         ("truncated", {}),
         ("html_error_page", {}),
+        ("html_error_page", {"body": "[" * 100_000}),
     ],
 )
 async def test_five_failures_in_a_row_are_one_event(
