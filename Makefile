@@ -50,7 +50,8 @@ clean: ## Remove what the other targets made, the virtual environment included
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(STAMP): $(UV) uv.lock pyproject.toml sandbox/pyproject.toml
-	$(UV) sync --frozen --all-packages --compile-bytecode --python "$(PYTHON)"
+	@echo "Installing into .venv; the first time this downloads some 200 packages"
+	@$(UV) sync --quiet --frozen --all-packages --compile-bytecode --python "$(PYTHON)"
 	@touch $@
 
 $(UV):

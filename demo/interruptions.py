@@ -13,12 +13,15 @@ _Handler = Callable[[int, FrameType | None], object] | signal.Handlers
 
 @contextmanager
 def termination_raises() -> Iterator[None]:
-    """Turn SIGTERM into SystemExit, so that every `with` and `finally` gets its turn."""
+    """Turn SIGTERM into SystemExit, so that every `with` and `finally` gets its turn.
+
+    SIGINT is listened to as well, also where a shell that started us in the background had it ignored.
+    """
 
     def leave(number: int, frame: FrameType | None) -> None:
         raise SystemExit(128 + number)
 
-    with _handling({signal.SIGTERM: leave}):
+    with _handling({signal.SIGTERM: leave, signal.SIGINT: signal.default_int_handler}):
         yield
 
 

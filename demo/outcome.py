@@ -43,7 +43,7 @@ def differences(summary: dict[str, Any], *, before: dict[str, Any], after: dict[
     expected = after["nmbrs_to_dialog"]
     known = imported["created"] + imported["updated"] + imported["unchanged"] + imported["frozen"]
     users = after["dialog"]["users"]
-    yield from _compare("users that Dialog knows by the import", known, expected["importable"])
+    yield from _compare("users known by the import", known, expected["importable"])
     yield from _compare("users that Dialog holds", users, expected["importable"])
     yield from _compare("users created", imported["created"], users - before["dialog"]["users"])
     yield from _compare("set aside", _present(imported["set_aside"]), _present(expected["set_aside"]))
