@@ -42,6 +42,16 @@ class CsvCounter:
 
     def feed(self, chunk: bytes) -> None:
         """Take the next piece."""
+        if self._inside_quotes or b'"' in chunk:
+            self._take_quoted(chunk)
+        else:
+            # Taking a byte out goes by memchr, which is several times as fast as bytes.count.
+            self._line_ends += len(chunk) - len(chunk.replace(b"\n", b""))
+        self._last = chunk[-1:] or self._last
+        if not self.header:
+            self._read_header(chunk)
+
+    def _take_quoted(self, chunk: bytes) -> None:
         marks = chunk.translate(None, _NEITHER_QUOTE_NOR_LINE_END)
         if self._inside_quotes:
             marks = b'"' + marks
@@ -49,9 +59,6 @@ class CsvCounter:
         parts = marks.replace(b'""', b"").split(b'"')
         self._line_ends += sum(part.count(b"\n") for part in parts[::2])
         self._inside_quotes = len(parts) % 2 == 0
-        self._last = chunk[-1:] or self._last
-        if not self.header:
-            self._read_header(chunk)
 
     def finish(self) -> int:
         """Return the number of records after the header.

@@ -20,6 +20,7 @@ import signal
 import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
 MANIFEST_NAME = "_manifest.json"
 
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=-]*")
-_WRITE_BUFFER = 1024 * 1024
+_WRITE_BUFFER = 64 * 1024
+_WORTH_A_THREAD = 64 * 1024
 
 
 class StagedFile:
@@ -54,6 +56,9 @@ class StagedFile:
         self.header: tuple[str, ...] | None = None
         self.complete = False
         self._hash = hashlib.sha256()
+        # Hashing takes as long as receiving, and both let other threads run: so they take turns no more.
+        self._hasher = ThreadPoolExecutor(1, thread_name_prefix="sha256")
+        self._hashing: Future[None] | None = None
         self._file = open(path, "xb", buffering=_WRITE_BUFFER, opener=_private)  # noqa: SIM115
 
     @property
@@ -64,16 +69,22 @@ class StagedFile:
     @property
     def sha256(self) -> str:
         """Hex digest of what was written."""
+        self._wait_for_hash()
         return self._hash.hexdigest()
 
     def write(self, chunk: bytes) -> None:
         """Append *chunk*."""
+        self._wait_for_hash()
+        if len(chunk) < _WORTH_A_THREAD:
+            self._hash.update(chunk)
+        else:
+            self._hashing = self._hasher.submit(self._hash.update, chunk)
         self._file.write(chunk)
-        self._hash.update(chunk)
         self.size += len(chunk)
 
     def restart(self) -> None:
         """Forget what was written: the source has to be read again from its first byte."""
+        self._wait_for_hash()
         self._file.seek(0)
         self._file.truncate()
         self._hash = hashlib.sha256()
@@ -88,8 +99,14 @@ class StagedFile:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._hasher.shutdown()
         self._file.close()
         self.complete = kind is None
+
+    def _wait_for_hash(self) -> None:
+        if self._hashing is not None:
+            self._hashing.result()
+            self._hashing = None
 
 
 class Publication:

@@ -31,7 +31,7 @@ from airflow_provider_visma.protocols.file_hosts import FileHostAccess
 from airflow_provider_visma.protocols.http import status_error
 from airflow_provider_visma.protocols.links import LinkRefusedError
 
-# Larger reads are no faster (benchmarks/downloads.py), smaller ones are.
+# Larger reads are no faster, smaller ones are slower (benchmarks/downloads.py).
 _PIECE = 1024 * 1024
 _MAX_REDIRECTS = 3
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
