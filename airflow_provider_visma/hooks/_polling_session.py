@@ -17,6 +17,8 @@ import aiohttp
 
 _POLL_SECONDS = 60.0
 _CONNECT_SECONDS = 10.0
+# Per host, and no limit in all: pollers of a host that hangs must not keep the others waiting for a turn.
+_CONNECTIONS_PER_HOST = 100
 # Longer than the longest usual wait between two polls, so that a lone poller keeps its connection too.
 _KEEPALIVE_SECONDS = 75.0
 
@@ -52,7 +54,12 @@ async def shared_session(context: ssl.SSLContext) -> AsyncIterator[aiohttp.Clien
 
 def _session(context: ssl.SSLContext) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(ssl=context, keepalive_timeout=_KEEPALIVE_SECONDS),
+        connector=aiohttp.TCPConnector(
+            ssl=context,
+            limit=0,
+            limit_per_host=_CONNECTIONS_PER_HOST,
+            keepalive_timeout=_KEEPALIVE_SECONDS,
+        ),
         timeout=aiohttp.ClientTimeout(total=_POLL_SECONDS, sock_connect=_CONNECT_SECONDS),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"Accept": "application/json", "Accept-Encoding": "identity"},
