@@ -13,7 +13,7 @@ export UV_PYTHON_DOWNLOADS := never
 unexport AIRFLOW_HOME AIRFLOW_CONFIG
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test lint format bench wheel clean
+.PHONY: help install demo up test lint format bench screenshots wheel clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,10 @@ format: $(STAMP) ## Rewrite the code in the one style
 
 bench: $(STAMP) ## Measure each hot path beside its peers
 	$(RUN)python -m benchmarks
+
+screenshots: $(STAMP) ## Take the pictures in docs/images; installs Debian's chromium where it is missing
+	command -v chromium || apt-get install --yes chromium
+	$(RUN)python -m demo.screenshots docs/images
 
 wheel: $(STAMP) ## Build the distributions of provider and sandbox into dist/
 	$(UV) build --all-packages
