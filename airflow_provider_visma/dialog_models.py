@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from scim2_models import (
     URN,
+    AnyExtension,
     Email,
     EnterpriseUser,
     Extension,
@@ -23,7 +24,7 @@ from scim2_models import (
 )
 
 from airflow_provider_visma.dialog_import import ALL_FIELDS, IMPORTED
-from airflow_provider_visma.dialog_plan import Create, Held, Kind, Update
+from airflow_provider_visma.dialog_plan import Create, FieldChange, Held, Kind, Update
 from airflow_provider_visma.dialog_rules import EntryFields, UserFields
 
 
@@ -37,6 +38,21 @@ class DialogUser(Extension):
     department_code: str | None = None
     function_id: str | None = None
     state: str | None = None
+
+
+class Address(Email):
+    """An e-mail address as somebody wrote it: what it should look like (RFC 7643, 4.1.2) nobody has to keep.
+
+    One odd address must not stop the import of everybody else; a service that minds refuses that one user.
+    """
+
+    value: str | None = None
+
+
+class CoreUser(User[AnyExtension]):
+    """SCIM's own user, whatever their addresses look like."""
+
+    emails: list[Address] | None = None  # type: ignore[assignment]
 
 
 class Department(Resource[Any]):
@@ -60,7 +76,7 @@ class Function(Resource[Any]):
 RESOURCES: dict[Kind, type[Resource[Any]]] = {
     Kind.DEPARTMENT: Department,
     Kind.FUNCTION: Function,
-    Kind.USER: User,
+    Kind.USER: CoreUser,
 }
 EXTENSIONS: tuple[type[Extension], ...] = (EnterpriseUser, DialogUser)
 
@@ -112,7 +128,7 @@ def held(kind: Kind, resource: Resource[Any], fields: frozenset[str]) -> Held:
     """
     state = None
     values: UserFields | EntryFields
-    if isinstance(resource, User):
+    if isinstance(resource, CoreUser):
         dialog = resource[DialogUser] if "start_date" in fields else None
         enterprise = resource[EnterpriseUser] if "department" in fields else None
         work = next((email.value for email in resource.emails or [] if email.type == "work"), None)
@@ -121,7 +137,7 @@ def held(kind: Kind, resource: Resource[Any], fields: frozenset[str]) -> Held:
             user_name=resource.user_name,
             given_name=resource.name.given_name if resource.name else None,
             family_name=resource.name.family_name if resource.name else None,
-            email=str(work) if work else None,
+            email=work or None,
             start_date=dialog.start_date if dialog else None,
             end_date=dialog.end_date if dialog else None,
             department=enterprise.department if enterprise else None,
@@ -152,7 +168,7 @@ def new_resource(line: Create, model: type[Resource[Any]], fields: frozenset[str
             }
         )
     composed: Any = model
-    user: User[Any] = composed(
+    user: CoreUser[Any] = composed(
         external_id=line.external_id,
         user_name=wanted.user_name,
         name=Name(given_name=wanted.given_name, family_name=wanted.family_name),
@@ -174,18 +190,21 @@ def new_resource(line: Create, model: type[Resource[Any]], fields: frozenset[str
 
 def patch(line: Update, model: type[Resource[Any]]) -> PatchOp[Any]:
     """Return the changes of *line* and nothing else."""
-    operations = []
-    for change in line.changes:
-        path: str = _WIRE_NAMES[change.field]
-        value: Any = change.new
-        if change.field == "email":
-            value = [_work_email(change.new)]
-        if change.new is None:
-            operations.append(PatchOperation[model](op="remove", path=path))  # type: ignore[valid-type]
-        else:
-            operations.append(PatchOperation[model](op="replace", path=path, value=value))  # type: ignore[valid-type]
+    operations = [PatchOperation[model](**_operation(change)) for change in line.changes]  # type: ignore[valid-type]
     return PatchOp[model](operations=operations)  # type: ignore[valid-type]
 
 
-def _work_email(address: str | None) -> Email:
-    return Email(value=address, type=Email.Type.work, primary=True)
+def _operation(change: FieldChange) -> dict[str, Any]:
+    path = _WIRE_NAMES[change.field]
+    if change.new is None:
+        return {"op": "remove", "path": path}
+    if change.field != "email":
+        return {"op": "replace", "path": path, "value": change.new}
+    # A user may have other addresses, and those are not ours to change.
+    if change.old is None:
+        return {"op": "add", "path": path, "value": [_work_email(change.new)]}
+    return {"op": "replace", "path": 'emails[type eq "work"].value', "value": change.new}
+
+
+def _work_email(address: str | None) -> Address:
+    return Address(value=address, type=Email.Type.work, primary=True)

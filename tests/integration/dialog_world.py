@@ -93,6 +93,18 @@ def names(dialog: SandboxProcess) -> dict[str, str]:
     return {user["externalId"]: user["name"]["familyName"] for user in users}
 
 
+def user_of(dialog: SandboxProcess, number: int) -> dict[str, Any]:
+    with raw(dialog) as client:
+        (found,) = client.get("/Users", params={"filter": f'externalId eq "{number}"'}).json()["Resources"]
+    return dict(found)
+
+
+def change_user(dialog: SandboxProcess, identifier: str, operation: dict[str, Any]) -> None:
+    message = {"schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": [operation]}
+    with raw(dialog) as client:
+        client.patch(f"/Users/{identifier}", json=message).raise_for_status()
+
+
 def service(dialog: SandboxProcess) -> DialogService:
     connection = dialog.connections()["dialog_default"]
     client = build_client(

@@ -20,10 +20,12 @@ from airflow_provider_visma.operators.nmbrs import NmbrsSnapshotOperator
 from tests.integration.dialog_world import (
     PEOPLE,
     Import,
+    change_user,
     names,
     person,
     planned,
     service,
+    user_of,
     write,
 )
 from visma_sandbox.client import SandboxProcess
@@ -107,6 +109,34 @@ def test_somebody_who_left_stays_and_somebody_who_cannot_be_imported_is_reported
         {"external_id": "51", "reason": "email_in_use"},
     ]
     assert "1" in names(dialog)
+
+
+def test_an_address_that_the_service_refuses_costs_one_user_and_not_the_import(
+    dialog: SandboxProcess, run_import: Import, bulk: bool
+) -> None:
+    odd = [person(50, email_work="persoon50@intranet"), person(51, email_work="a@example.com;b@example.com")]
+
+    outcome = run_import([*PEOPLE, *odd])
+
+    assert (outcome["created"], outcome["refused"]) == (40, 2)
+    assert {line["external_id"] for line in run_import.lines("not_delivered.jsonl")} == {"50", "51"}
+
+
+def test_another_work_address_leaves_a_users_other_addresses_alone(
+    dialog: SandboxProcess, run_import: Import, bulk: bool
+) -> None:
+    run_import(PEOPLE)
+    at_home = {"type": "home", "value": "thuis@example.com"}
+    bare, with_home = (user_of(dialog, number) for number in (1, 2))
+    change_user(dialog, bare["id"], {"op": "remove", "path": "emails"})
+    change_user(dialog, with_home["id"], {"op": "add", "path": "emails", "value": [at_home]})
+
+    run_import([*PEOPLE[:1], person(2, email_work="nieuw@example.com"), *PEOPLE[2:]])
+
+    work = {"type": "work", "primary": True}
+    assert user_of(dialog, 1)["emails"] == [{**work, "value": "persoon1@example.com"}]
+    assert user_of(dialog, 2)["emails"] == [{**work, "value": "nieuw@example.com"}, at_home]
+    assert user_of(dialog, 2)["userName"] == "nieuw@example.com"
 
 
 def test_a_dry_run_publishes_the_plan_and_sends_nothing(dialog: SandboxProcess, run_import: Import) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import threading
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from scim2_server.utils import load_default_provider
 
 from airflow_provider_visma.dialog_import import make_plan
 from airflow_provider_visma.dialog_plan import Plan
-from airflow_provider_visma.dialog_rules import DebtorLists
+from airflow_provider_visma.dialog_rules import DebtorLists, UserFields
 from airflow_provider_visma.exceptions import VismaAuthenticationError
 from airflow_provider_visma.hooks.dialog import DialogHook
 from airflow_provider_visma.nmbrs_records import (
@@ -91,6 +92,18 @@ def test_users_are_created_changed_and_then_left_in_peace(hook: DialogHook) -> N
     assert list(changed.text())[1:] == ["~ user 5 family_name: Voorbeeld -> Anders"]
     assert planned(hook, people).lines == ()
     assert {str(user.fields.department) for user in hook.users()} == {"Zorg"}  # type: ignore[union-attr]
+
+
+def test_a_work_address_is_changed_in_its_place(hook: DialogHook) -> None:
+    hook.write(planned(hook, [person(1)]).writes)
+    moved = dataclasses.replace(person(1), email_work="nieuw@example.com")
+
+    report = hook.write(planned(hook, [moved]).writes)
+
+    assert report.trouble == []
+    (user,) = hook.users()
+    assert isinstance(user.fields, UserFields)
+    assert user.fields.email == user.fields.user_name == "nieuw@example.com"
 
 
 def test_what_the_server_lacks_is_said_and_not_sent(hook: DialogHook) -> None:
