@@ -1,0 +1,16 @@
+"""Each hot path beside its peers, in one run; ends with 1 where a goal is missed."""
+
+from __future__ import annotations
+
+from benchmarks import downloads, pollers, soap
+
+
+def main() -> int:
+    """Run all benchmarks, one after the other, so that none disturbs another."""
+    missed = [module.__name__ for module in (soap, downloads, pollers) if module.main()]
+    print(f"Missed: {', '.join(missed)}" if missed else "All goals met")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
