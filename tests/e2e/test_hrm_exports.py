@@ -14,6 +14,7 @@ from visma_sandbox.client import SandboxProcess
 pytestmark = pytest.mark.e2e
 PATIENT = "export_with_patience"
 WITH_DEADLINE = "export_with_deadline"
+INCREMENTAL = "hrm_incremental_export"
 WATERMARKS = "visma://hrm-watermarks/visma_hrm_default"
 
 
@@ -37,6 +38,13 @@ def deferred(airflow: AirflowStack, run_id: str, dag_id: str = PATIENT) -> TaskI
 
 def finish(airflow: AirflowStack, run_id: str, dag_id: str = PATIENT) -> str:
     return airflow.api.wait_for_run(dag_id, run_id, seconds=90)
+
+
+def rows_of_a_run(airflow: AirflowStack, dag_id: str, destination: Path) -> dict[str, int]:
+    run_id = start(airflow, dag_id, destination)
+    assert finish(airflow, run_id, dag_id) == "success"
+    manifests = [airflow.api.xcom(one) for one in airflow.api.task_instances(dag_id, run_id, "export")]
+    return {manifest["dataset"]: manifest["rows"] for manifest in manifests}
 
 
 def commands(sandbox: SandboxProcess) -> list[dict[str, Any]]:
@@ -78,6 +86,37 @@ def test_every_dataset_of_the_csv_export_is_waited_for_in_the_triggerer(
         one["dataset"]: rows[one["dataset"]] for one in manifests
     }
     assert all(entry["authorization"] is None for entry in sandbox.journal("files"))
+
+
+def test_the_incremental_export_lands_everything_once_and_after_that_what_changed(
+    airflow: AirflowStack, sandbox: SandboxProcess, destination: Path
+) -> None:
+    airflow.wait_for_dags(INCREMENTAL)
+
+    first = rows_of_a_run(airflow, INCREMENTAL, destination)
+    sandbox.change_person(last_name="Testpersoon", nickname="Nieuw")
+    second = rows_of_a_run(airflow, INCREMENTAL, destination)
+
+    everything = sandbox.counts()["hrm"]
+    assert first["employees"] == everything["employees"] - 1
+    assert second["employees"] == 1
+    organization = "metadata/organization-units"  # has no change time, so it is always exported whole
+    assert first[organization] == second[organization] == everything[organization]
+
+
+def test_a_cleared_task_lands_the_files_of_its_job_again(
+    airflow: AirflowStack, sandbox: SandboxProcess, destination: Path
+) -> None:
+    run_id = start(airflow, PATIENT, destination, full_refresh=True)
+    assert finish(airflow, run_id) == "success"
+    first = airflow.api.xcom(export(airflow, run_id))
+
+    airflow.api.clear(export(airflow, run_id))
+    airflow.api.wait_for_task(PATIENT, run_id, "export", states=["queued", "running", "deferred"], seconds=30)
+
+    assert finish(airflow, run_id) == "success"
+    assert airflow.api.xcom(export(airflow, run_id))["files"] == first["files"]
+    assert len(commands(sandbox)) == 1
 
 
 def test_another_triggerer_goes_on_waiting_for_the_same_job(
