@@ -18,6 +18,8 @@ from airflow_provider_visma.dialog_rules import SOURCE_REASONS, EntryFields, Set
 
 Fields = UserFields | EntryFields
 
+_EMPTIED_SHARE = 0.05
+
 
 class Kind(StrEnum):
     """What Dialog keeps. Users refer to the other two, so they come last."""
@@ -254,6 +256,8 @@ def guard(plan: Plan, *, max_share: float, minimum: int, approval: Approval | No
     Counted are changes to users that Dialog holds, as a share of those users, once it holds *minimum*
     of them. New users do not count: the first import creates everybody, and so does the retry of one
     that was killed half-way. Nobody is ever removed, so those gone from Nmbrs do not count either.
+    A field that would lose its value for more than a twentieth of them stops the run as well: a source
+    that no longer tells something looks like everybody losing it.
     A source without a single employee stops the run whenever Dialog holds a user.
 
     :param max_share: share that may change, 0 to 1.
@@ -264,16 +268,24 @@ def guard(plan: Plan, *, max_share: float, minimum: int, approval: Approval | No
     reasons = []
     if plan.source_employees == 0 and plan.held_users and not approval.empty_source:
         reasons.append(f"Nmbrs lists no employee at all, while Dialog holds {plan.held_users} users of it")
-    changing = sum(
-        isinstance(line, Update) and line.kind is Kind.USER and digest(line) not in approval.digests
+    if plan.held_users < minimum:
+        return tuple(reasons)
+    changing = [
+        line
         for line in plan.lines
-    )
-    if plan.held_users >= minimum and changing > max_share * plan.held_users:
-        share = changing / plan.held_users
-        reasons.append(
-            f"{changing} of the {plan.held_users} users in Dialog would change ({share:.0%});"
-            f" the limit is {max_share:.0%}"
-        )
+        if isinstance(line, Update) and line.kind is Kind.USER and digest(line) not in approval.digests
+    ]
+    emptied = Counter(change.field for line in changing for change in line.changes if change.new is None)
+    for what, count, limit in (
+        ("change", len(changing), max_share),
+        *((f"lose their {name}", count, _EMPTIED_SHARE) for name, count in sorted(emptied.items())),
+    ):
+        if count > limit * plan.held_users:
+            share = count / plan.held_users
+            reasons.append(
+                f"{count} of the {plan.held_users} users in Dialog would {what} ({share:.0%});"
+                f" the limit is {limit:.0%}"
+            )
     return tuple(reasons)
 
 

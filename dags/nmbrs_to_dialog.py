@@ -13,9 +13,9 @@ DOC = """
 ### Nmbrs to Dialog
 
 Reads the employees, departments and functions of Nmbrs once (**snapshot**), works out what would change
-in Dialog (**plan**), asks for approval in this form's *Required actions* where that is more than a fifth of
-the users (**approve**), and writes it (**import**). The files of a run, the report of who was set aside and
-why among them, are under `destination`, one folder per run.
+in Dialog (**plan**), asks for approval under *Required actions* where more than a fifth of the users would
+change or many would lose a field (**approve**), and writes it (**import**). The files of a run, the report
+of who was set aside and why among them, are under `destination`, one folder per run.
 
 Importing makes a user known to Dialog, not ready to use it: inviting or linking is done in Dialog, and
 from then on changes in Nmbrs no longer reach the user. Nobody is ever removed.

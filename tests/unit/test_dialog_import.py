@@ -437,6 +437,28 @@ def test_the_guard_stops_when_more_than_a_share_of_the_held_users_would_change(
     assert bool(guard(changed(changing, of), max_share=0.2, minimum=25)) is stops
 
 
+@pytest.mark.parametrize(("emptied", "stops"), [(5, False), (6, True)])
+def test_the_guard_stops_when_a_field_would_be_lost_to_more_than_a_twentieth_of_the_held_users(
+    emptied: int, stops: bool
+) -> None:
+    people = [employee(i, functions=() if i <= emptied else (function(501),)) for i in range(1, 101)]
+    lost = plan(*people, users=tuple(user(i) for i in range(1, 101)))
+
+    told = guard(lost, max_share=0.2, minimum=25)
+
+    expected = ("6 of the 100 users in Dialog would lose their function_id (6%); the limit is 5%",)
+    assert told == (expected if stops else ())
+    assert guard(lost, max_share=0.2, minimum=25, approval=Approval.of(lost.records())) == ()
+    assert guard(lost, max_share=0.2, minimum=101) == ()
+
+
+def test_the_guard_does_not_mind_fields_of_users_who_are_left_alone() -> None:
+    people = [employee(i, functions=()) for i in range(1, 101)]
+    held = tuple(user(i, state="linked") for i in range(1, 101))
+
+    assert guard(plan(*people, users=held), max_share=0.2, minimum=25) == ()
+
+
 def test_the_guard_stops_an_empty_source_wherever_users_were_before() -> None:
     (reason,) = guard(plan(users=(user(1),)), max_share=0.2, minimum=25)
 
