@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 MANIFEST_NAME = "_manifest.json"
 
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=-]*")
+_CLAIM = ".claim"
 _WRITE_BUFFER = 64 * 1024
 _WORTH_A_THREAD = 64 * 1024
 
@@ -147,8 +148,7 @@ class Publication:
         traceback: TracebackType | None,
     ) -> None:
         try:
-            shutil.rmtree(self._directory, ignore_errors=True)
-            os.close(self._claim)
+            _remove(self._directory, self._claim)
         finally:
             if self._main_thread:
                 signal.signal(signal.SIGTERM, self._previous_handler)
@@ -247,17 +247,21 @@ class Publication:
         """Return a new private directory and the lock that says its owner lives."""
         while True:
             directory = Path(tempfile.mkdtemp(prefix=self._prefix, dir=self._staging_parent))
-            claim = _try_lock(directory)
+            (directory / _CLAIM).touch(mode=0o600)
+            try:
+                claim = _try_lock(directory)
+            except OSError:  # a file system without locks, so nobody takes it for a leftover either
+                return directory, os.open(directory, os.O_RDONLY)
             # Another publication may have taken it for a leftover before the lock was ours.
-            if claim is not None and directory.exists():
+            if claim is not None and (directory / _CLAIM).exists():
                 return directory, claim
 
     def _remove_leftovers(self) -> None:
         for directory in self._staging_parent.glob(f"{self._prefix}*"):
-            claim = _try_lock(directory)
-            if claim is not None:
-                shutil.rmtree(directory, ignore_errors=True)
-                os.close(claim)
+            with suppress(OSError):
+                claim = _try_lock(directory)
+                if claim is not None:
+                    _remove(directory, claim)
 
     def _terminate(self, signum: int, frame: FrameType | None) -> None:
         # Threads may still be writing, and SIGKILL follows in seconds: the files go first.
@@ -315,17 +319,31 @@ def _local_directory(folder: ObjectStoragePath) -> Path | None:
 
 
 def _try_lock(directory: Path) -> int | None:
-    """Lock *directory* for the life of this process; return None where somebody else has it."""
+    """Lock *directory* for the life of this process; return None where somebody else has it.
+
+    The lock is on a file in it that is open for writing: NFS knows no other exclusive ones.
+
+    :raises OSError: this file system has no locks.
+    """
     try:
-        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+        descriptor = os.open(directory / _CLAIM, os.O_RDWR)
     except FileNotFoundError:
         return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    except OSError as error:
         os.close(descriptor)
-        return None
+        if isinstance(error, BlockingIOError):
+            return None
+        raise
     return descriptor
+
+
+def _remove(directory: Path, claim: int) -> None:
+    shutil.rmtree(directory, ignore_errors=True)
+    os.close(claim)
+    with suppress(OSError):  # where NFS kept the claim under another name while it was open
+        directory.rmdir()
 
 
 def _verify(file: StagedFile) -> None:

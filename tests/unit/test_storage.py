@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import hashlib
 import os
 import signal
@@ -248,6 +250,30 @@ def test_the_publication_of_somebody_who_still_lives_is_not_cleaned_up(
     assert (folder / "a").read_bytes() == b"slow"
 
 
+@pytest.mark.parametrize("nfs", [True, False])
+def test_a_file_system_with_other_locks_or_none_is_published_to_as_well(
+    nfs: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = ObjectStoragePath(f"file://{tmp_path}/out")
+    flock = fcntl.flock
+
+    def locked(descriptor: int, operation: int) -> None:
+        if not nfs:
+            raise OSError(errno.ENOLCK, "No locks available")
+        if fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE != os.O_RDWR:
+            raise OSError(errno.EBADF, "Bad file descriptor")
+        flock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", locked)
+    with Publication(folder) as living:
+        with living.stage("a") as staged:
+            staged.write(b"1")
+        publish(folder, tmp_path, b=b"2")
+        living.publish({})
+    assert leftovers(tmp_path) == []
+    assert (folder / "a").read_bytes() == b"1"
+
+
 def test_a_thread_may_publish(folder: ObjectStoragePath, staging: Path) -> None:
     thread = threading.Thread(target=publish, args=(folder, staging), kwargs={"a": b"1"})
     thread.start()
@@ -268,7 +294,8 @@ def publish_and_stop(
             seen += 1
             if seen == line:
                 tell.send("here")
-                time.sleep(60)
+                while True:  # in small steps: a signal that comes just before a sleep does not end it
+                    time.sleep(0.01)
         return trace
 
     with Publication(folder, staging_dir=staging) as publication:
