@@ -182,14 +182,6 @@ class AirflowApi:
             json={"chosen_options": [choice], "params_input": {}},
         )
 
-    def approve(self, instance: TaskInstance) -> None:
-        """Answer the question that a task asks of a person: yes."""
-        self._call(
-            "PATCH",
-            f"{instance.path}/{instance.map_index}/hitlDetails",
-            json={"chosen_options": ["Approve"], "params_input": {}},
-        )
-
     def clear(self, instance: TaskInstance) -> None:
         """Let a task instance run again."""
         task = [instance.task_id, instance.map_index] if instance.map_index >= 0 else instance.task_id

@@ -34,7 +34,8 @@ def connections(
             "conn_type": "dialog",
             "host": f"{url}/scim/v2",
             "password": credentials.DIALOG_TOKEN,
-            "extra": {**trust},
+            # `airflow connections import` cannot read an empty one
+            **({"extra": trust} if trust else {}),
         },
         "visma_hrm_default": {
             "conn_type": "visma_hrm",

@@ -15,16 +15,9 @@ pytestmark = pytest.mark.e2e
 DAG_ID = "nmbrs_to_dialog"
 
 
-def start(airflow: AirflowStack, destination: Path) -> str:
-    return airflow.api.run(DAG_ID, {"destination": f"file://{destination}"})
-
-
 def import_once(airflow: AirflowStack, destination: Path) -> dict[str, Any]:
     """Run the DAG to its end and return what it reports."""
-    return finish(airflow, start(airflow, destination))
-
-
-def finish(airflow: AirflowStack, run_id: str) -> dict[str, Any]:
+    run_id = airflow.api.run(DAG_ID, {"destination": f"file://{destination}"})
     assert airflow.api.wait_for_run(DAG_ID, run_id, seconds=90) == "success"
     (instance,) = airflow.api.task_instances(DAG_ID, run_id, "import")
     report: dict[str, Any] = airflow.api.xcom(instance)
@@ -80,23 +73,3 @@ def test_a_change_overnight_reaches_a_user_who_is_imported_and_never_one_who_is_
     assert changed(report) == {"created": 1, "updated": 1, "frozen": 1}
     assert users(sandbox)[imported]["userName"] == "moved.imported@example.com"
     assert users(sandbox)[invited]["userName"] == kept_address
-
-
-def test_a_change_of_too_many_waits_for_a_person_and_is_written_once_approved(
-    airflow: AirflowStack, sandbox: SandboxProcess, destination: Path
-) -> None:
-    airflow.wait_for_dags(DAG_ID)
-    import_once(airflow, destination)
-    before = users(sandbox)
-    renamed = list(before)[: len(before) // 2]
-    for employee_id in renamed:
-        sandbox.change_person(int(employee_id), last_name="Testpersoon-Anders")
-
-    run_id = start(airflow, destination)
-    question = airflow.api.wait_for_task(DAG_ID, run_id, "approve", states=["awaiting_input"], seconds=60)
-    held_back = users(sandbox)
-    airflow.api.approve(question)
-
-    assert finish(airflow, run_id)["updated"] == len(renamed)
-    assert held_back == before
-    assert {users(sandbox)[one]["name"]["familyName"] for one in renamed} == {"Testpersoon-Anders"}
