@@ -1,38 +1,137 @@
-"""What the operators of HRM make of their arguments before anything is sent."""
+"""What the HRM operators are to a DAG: arguments, mapping, assets, links."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.sdk import DAG, Asset, TaskGroup
+from airflow.sdk import DAG, ObjectStoragePath
 
+from airflow_provider_visma.exceptions import VismaRequestError
 from airflow_provider_visma.hrm_assets import export_alias, watermark_asset
-from airflow_provider_visma.operators.hrm import HrmExportOperator
+from airflow_provider_visma.hrm_landing import Landing, run_folder
+from airflow_provider_visma.operators._hrm_landing import HrmFilesLink, browser_address
+from airflow_provider_visma.operators.hrm import (
+    HrmDownloadOperator,
+    HrmExportOperator,
+    HrmStartExportOperator,
+)
 from airflow_provider_visma.retry import VISMA_RETRY_POLICY
 
-EXTRA = Asset("file:///of-the-author")
+ROOT = Path(__file__).parents[3]
+EXPORT = {"task_id": "export", "destination": "file:///tmp/x"}
 
 
-def export(mapped: bool, task_id: str = "export", **arguments: Any) -> Any:
-    if mapped:
-        return HrmExportOperator.partial(task_id=task_id, destination="/d", **arguments).expand(
-            dataset=["employees"]
-        )
-    return HrmExportOperator(task_id=task_id, destination="/d", dataset="employees", **arguments)
+@pytest.mark.parametrize(
+    "operator",
+    [
+        HrmStartExportOperator(task_id="start", dataset="employees"),
+        HrmDownloadOperator(task_id="download", dataset="employees", job_id="1", destination="file:///tmp/x"),
+        HrmExportOperator(dataset="employees", **EXPORT),  # type: ignore[arg-type]
+    ],
+)
+def test_every_templated_field_is_an_attribute_and_the_retry_policy_is_ours(operator: Any) -> None:
+    assert all(hasattr(operator, field) for field in operator.template_fields)
+    assert operator.retry_policy is VISMA_RETRY_POLICY
 
 
-@pytest.mark.parametrize("mapped", [False, True])
-def test_default_args_name_the_connection_of_a_mapped_task_too(mapped: bool) -> None:
-    with DAG("a_dag", default_args={"hrm_conn_id": "of_the_dag", "outlets": [EXTRA]}):
-        plain = export(mapped)
-        # mypy reads the type of the converter of this attrs class wrongly.
-        with TaskGroup("group", default_args={"hrm_conn_id": "of_the_group"}):  # type: ignore[arg-type]
-            grouped = export(mapped)
-            own = export(mapped, task_id="own", hrm_conn_id="of_the_task")
-    for operator, conn_id in ((plain, "of_the_dag"), (grouped, "of_the_group"), (own, "of_the_task")):
-        named = operator.partial_kwargs["hrm_conn_id"] if mapped else operator.hrm_conn_id
-        assert named == conn_id
-        assert operator.inlets == [watermark_asset(conn_id)]
-        assert operator.outlets == [export_alias(conn_id), EXTRA]
-        assert operator.retry_policy is VISMA_RETRY_POLICY
+def mapped(operator: type, **arguments: Any) -> Any:
+    with DAG("a_dag", schedule=None):
+        return operator.partial(**{**EXPORT, **arguments}).expand(dataset=["employees", "contracts"])  # type: ignore[attr-defined]
+
+
+def test_a_mapped_task_declares_its_assets_when_the_dag_is_parsed() -> None:
+    task = mapped(HrmExportOperator)
+    assert task.partial_kwargs["inlets"] == [watermark_asset("visma_hrm_default")]
+    assert task.partial_kwargs["outlets"] == [export_alias("visma_hrm_default")]
+    assert mapped(HrmDownloadOperator, job_id="1").partial_kwargs["inlets"] == []
+
+
+def test_an_instance_of_a_mapped_task_has_them_once_with_what_the_author_added() -> None:
+    author = export_alias("own")
+    task = mapped(HrmExportOperator, hrm_conn_id="other", outlets=[author]).unmap({"dataset": "employees"})
+    assert task.inlets == [watermark_asset("other")]
+    assert task.outlets == [export_alias("other"), author]
+    assert (task.hrm_conn_id, task.dataset, task.retry_policy) == ("other", "employees", VISMA_RETRY_POLICY)
+
+
+def test_watermarks_of_two_connections_are_kept_apart() -> None:
+    assert watermark_asset("a") != watermark_asset("b")
+    assert export_alias("a") != export_alias("b")
+
+
+@pytest.mark.parametrize(
+    ("run_id", "name"),
+    [
+        ("manual__2026-11-21T02:00:00+00:00", "run_id=manual__2026-11-21T02:00:00+00:00"),
+        ("a/b", "run_id=a%2Fb"),
+        ("..", "run_id=.."),
+        ("x#y?z", "run_id=x%23y%3Fz"),
+    ],
+)
+def test_a_run_has_a_folder_of_its_own(run_id: str, name: str) -> None:
+    folder = run_folder("file:///tmp/x/", dataset="metadata/cost-centers", run_id=run_id)
+    assert folder.path == f"/tmp/x/metadata/cost-centers/{name}"
+
+
+@pytest.mark.parametrize("dataset", ["../employees", "/etc", "employees/../..", "Employees", ""])
+def test_a_dataset_cannot_lead_out_of_the_destination(dataset: str) -> None:
+    with pytest.raises(VismaRequestError):
+        run_folder("file:///tmp/x", dataset=dataset, run_id="1")
+
+
+def test_parquet_without_pyarrow_is_refused_before_an_export_is_started(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("airflow_provider_visma.csv_files.find_spec", lambda name: None)
+    with pytest.raises(VismaRequestError, match="pyarrow"):
+        Landing(folder=ObjectStoragePath("file:///tmp/x"), file_format="parquet").check()
+
+
+@pytest.mark.parametrize(
+    ("uri", "address"),
+    [
+        ("file:///data/hrm/run_id=1", "file:///data/hrm/run_id=1"),
+        (
+            "s3://conn@bucket/hrm/run_id=a+b",
+            "https://console.aws.amazon.com/s3/buckets/bucket?prefix=hrm/run_id%3Da%2Bb/",
+        ),
+        ("gs://bucket/hrm/x", "https://console.cloud.google.com/storage/browser/bucket/hrm/x"),
+        ("abfs://container@account/hrm", "abfs://container@account/hrm"),
+    ],
+)
+def test_a_link_opens_the_place_of_the_files(uri: str, address: str) -> None:
+    operator = HrmExportOperator(dataset="employees", **EXPORT)  # type: ignore[arg-type]
+    key: Any = None
+    assert HrmFilesLink().get_link(operator, ti_key=key) == ""
+    operator.published_uri = uri
+    assert HrmFilesLink().get_link(operator, ti_key=key) == address == browser_address(uri)
+
+
+# What a DAG costs beyond `import airflow.sdk`: its seconds, and the heavy modules that it loads.
+MEASURE = """
+import sys, time
+import airflow.sdk
+from airflow.sdk import DAG, Asset, BaseOperator, BaseOperatorLink, BaseSensorOperator, ObjectStoragePath
+from airflow.sdk import Param, RetryPolicy, dag, task, task_group
+known = set(sys.modules)
+before = time.process_time()
+exec(compile(open(sys.argv[1]).read(), sys.argv[1], "exec"), {"__name__": "parsed"})
+print(time.process_time() - before)
+heavy = {"httpx", "requests", "zeep", "lxml", "pyarrow", "aiohttp", "urllib3", "tenacity"}
+print(*sorted(heavy & (set(sys.modules) - known)))
+"""
+
+
+@pytest.mark.parametrize("name", ["hrm_csv_export", "hrm_incremental_export"])
+def test_a_dag_is_parsed_in_little_time_and_without_anything_heavy(name: str) -> None:
+    command = [sys.executable, "-c", MEASURE, str(ROOT / "dags" / f"{name}.py")]
+    runs = [
+        subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+        for _ in range(3)
+    ]
+    assert min(float(seconds) for seconds, _ in runs) < 0.15
+    assert [heavy for _, heavy in runs] == [""] * 3
