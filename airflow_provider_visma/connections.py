@@ -20,7 +20,7 @@ _NETWORK_FIELDS = {
     ),
     "proxy": _optional("Proxy", "Address of an HTTP proxy. Redacted, since it may hold a password."),
     "verify": _optional(
-        "CA bundle", "Path of a CA bundle to trust instead of the system's; `false` only for tests."
+        "CA bundle", "Path of a CA bundle to trust instead of the system's; false only for tests."
     ),
 }
 
@@ -36,8 +36,8 @@ NMBRS: dict[str, Any] = {
     "conn-fields": {
         "domain": {
             "label": "Domain",
-            "description": "The first part of your Nmbrs address: `acme` of acme.nmbrs.nl.",
-            "schema": {"type": ["string", "null"]},
+            "description": "The first part of your Nmbrs address, such as acme for acme.nmbrs.nl.",
+            "schema": {"type": "string"},
         },
         "max_concurrency": _optional(
             "Calls at once", "How many calls may run at the same time. Default 4.", type="integer", minimum=1
@@ -83,11 +83,11 @@ VISMA_HRM: dict[str, Any] = {
         "tenant_id": {
             "label": "Tenant ID",
             "description": "Customer's tenant, from Integrations > Customers in the Visma Developer Portal.",
-            "schema": {"type": ["string", "null"]},
+            "schema": {"type": "string"},
         },
         "scopes": _optional(
             "Scopes",
-            "Separated by spaces, e.g. `hrmanalytics:nlhrm:exportemployees`. Visma Connect's documentation"
+            "Separated by spaces, such as hrmanalytics:nlhrm:exportemployees. Visma Connect's documentation"
             " requires them; where this is empty none is sent and the service decides.",
         ),
         # Not "token_url": Airflow redacts every key that holds the word "token", and this is no secret.
@@ -97,7 +97,7 @@ VISMA_HRM: dict[str, Any] = {
         ),
         "file_hosts": _optional(
             "File hosts",
-            "Hosts that export files may come from, separated by spaces; `.example.net` allows every host"
+            "Hosts that export files may come from, separated by spaces; .example.net allows every host"
             " below it. Empty: only the API's own host.",
         ),
         "allow_insecure_files": _optional(
