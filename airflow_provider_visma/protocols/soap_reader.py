@@ -41,12 +41,12 @@ def _bound(expression: str) -> etree.XPath:
     return etree.XPath(f"boolean({expression})", smart_strings=False, regexp=False)
 
 
-# position()=N is several times cheaper in libxml2 than [N]; eight levels are asked for first, because
-# a path of sixty steps costs more than the item.
+# position()=N is several times cheaper in libxml2 than [N]; few levels are asked for first, because a
+# path of sixty steps costs as much as reading the items.
 _TOO_MANY_ATTRIBUTES = f".//@*[position()={MAX_ATTRIBUTES + 1}]"
-_SUSPICIOUS = _bound(f"{_TOO_MANY_ATTRIBUTES} or {'/'.join(['*'] * 8)}")
+_SUSPICIOUS = _bound(f"{_TOO_MANY_ATTRIBUTES} or {'/'.join(['*'] * 9)}")
 _ATTRIBUTES = _bound(_TOO_MANY_ATTRIBUTES)
-_TOO_DEEP_ITEM = _bound("/".join(["*"] * (MAX_DEPTH - _ITEM_DEPTH + 1)))
+_TOO_DEEP_ITEMS = _bound("/".join(["*"] * (MAX_DEPTH - _ITEM_DEPTH + 2)))
 _TOO_DEEP_ROOT = _bound("/".join(["*"] * MAX_DEPTH))
 
 
@@ -146,7 +146,8 @@ class SoapReader:
         if parser.result is None or self._shape is None:
             return None
         try:
-            return self._value(parser.result, self._shape)
+            read = _leaf if self._shape.convert else self._value
+            return read(parser.result, self._shape)
         except _UnreadableError as problem:
             raise VismaContentError(f"{problem.name} in the answer is {problem.reason}") from None
 
@@ -158,9 +159,9 @@ class SoapReader:
         if self._unwanted:
             etree.strip_elements(box, *self._unwanted, with_tail=False)
         item = self._item
+        if _SUSPICIOUS(box):
+            _check_bounds(box, _TOO_DEEP_ITEMS)
         for element in box:
-            if _SUSPICIOUS(element):
-                _check_bounds(element, _TOO_DEEP_ITEM)
             if item is None or element.tag != item.tag:
                 self._note_unknown(element.tag)
                 continue
@@ -177,8 +178,6 @@ class SoapReader:
                 yield row
 
     def _value(self, element: etree._Element, shape: Shape) -> Any:
-        if shape.convert is not None:
-            return _leaf(element, shape)
         if not len(element) and _is_nil(element):
             return None
         values: dict[str, Any] = {}
@@ -189,7 +188,15 @@ class SoapReader:
                 if child.tag not in shape.ignored:
                     self._note_unknown(child.tag)
                 continue
-            value = _leaf(child, part) if part.convert is not None else self._value(child, part)
+            if part.convert is None:
+                value = self._value(child, part)
+            elif (text := child.text) is not None and not len(child):
+                try:
+                    value = part.convert(text)
+                except (ValueError, KeyError):
+                    raise _UnreadableError(part.name, "unreadable") from None
+            else:
+                value = _unusual_leaf(child, part)
             if not part.many:
                 values[part.name] = value
             elif value is not None:
@@ -219,19 +226,27 @@ class SoapReader:
 
 
 def _leaf(element: etree._Element, shape: Shape) -> Any:
-    text = element.text
-    try:
-        if text is not None and not len(element):
-            return shape.convert(text)  # type: ignore[misc]  # callers ask only for leaves
-        if len(element):
-            raise _UnreadableError(shape.name, "not a plain value")
-        if not _is_nil(element):
-            return shape.convert("")  # type: ignore[misc]
-    except (ValueError, KeyError):
-        raise _UnreadableError(shape.name, "unreadable") from None
+    if element.text is None or len(element):
+        return _unusual_leaf(element, shape)
+    return _converted(element.text, shape)
+
+
+def _unusual_leaf(element: etree._Element, shape: Shape) -> Any:
+    """Return the value of a leaf that is nil or empty; refuse one that holds more than a text."""
+    if len(element):
+        raise _UnreadableError(shape.name, "not a plain value")
+    if not _is_nil(element):
+        return _converted("", shape)
     if shape.required and not shape.nillable:
         raise _UnreadableError(shape.name, "nil")
     return None
+
+
+def _converted(text: str, shape: Shape) -> Any:
+    try:
+        return shape.convert(text)  # type: ignore[misc]  # callers ask only for leaves
+    except (ValueError, KeyError):
+        raise _UnreadableError(shape.name, "unreadable") from None
 
 
 def _is_nil(element: etree._Element) -> bool:
