@@ -25,7 +25,7 @@ def main() -> int:
                 _stay_up(chosen.folder)
     except KeyboardInterrupt:
         return 130 if chosen.command == "run" else 0
-    except (DemonstrationError, RuntimeError, TimeoutError) as reason:
+    except (DemonstrationError, RuntimeError, OSError) as reason:
         print(f"The demonstration failed: {reason}", file=sys.stderr)
         print(f"Airflow's logs are in {chosen.folder / 'airflow' / 'logs'}", file=sys.stderr)
         return 1

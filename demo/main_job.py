@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import shutil
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ EMPLOYEES: Final = 500
 RUN_SECONDS: Final = 180.0
 IMPORT_DAG: Final = "nmbrs_to_dialog"
 EXPORT_DAG: Final = "hrm_csv_export"
+SUMMARY: Final = "summary.json"
 TROUBLED: Final = frozenset({"failed", "up_for_retry", "running", "deferred"})
 DAG_IDS: Final = (IMPORT_DAG, EXPORT_DAG, "hrm_incremental_export")
 
@@ -33,18 +35,33 @@ def surroundings(folder: Path) -> Iterator[tuple[SandboxProcess, AirflowStack]]:
     """Start the sandbox and a new Airflow with all DAGs.
 
     :param folder: what Dialog holds is kept in it; Airflow's home and the files of an earlier run are not.
+    :raises DemonstrationError: when another one uses the folder.
     """
-    for earlier in ("airflow", "files"):
-        shutil.rmtree(folder / earlier, ignore_errors=True)
-    (folder / "airflow").mkdir(parents=True)
-    with (
-        start_sandbox(employees=EMPLOYEES, dialog_file=folder / "dialog.json") as sandbox,
-        AirflowStack(
-            folder / "airflow", dag_folders=[ROOT / "dags"], environment=sandbox.environment()
-        ) as airflow,
-    ):
-        airflow.wait_for_dags(*DAG_IDS)
-        yield sandbox, airflow
+    with _sole_use(folder):
+        for earlier in ("airflow", "files"):
+            shutil.rmtree(folder / earlier, ignore_errors=True)
+        (folder / SUMMARY).unlink(missing_ok=True)
+        (folder / "airflow").mkdir()
+        with (
+            start_sandbox(employees=EMPLOYEES, dialog_file=folder / "dialog.json") as sandbox,
+            AirflowStack(
+                folder / "airflow", dag_folders=[ROOT / "dags"], environment=sandbox.environment()
+            ) as airflow,
+        ):
+            airflow.wait_for_dags(*DAG_IDS)
+            yield sandbox, airflow
+
+
+@contextmanager
+def _sole_use(folder: Path) -> Iterator[None]:
+    """Keep a second demonstration out: it would clear away what the first one is using."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DemonstrationError(f"another one is using {folder}") from None
+        yield
 
 
 def run(folder: Path) -> None:
@@ -53,8 +70,6 @@ def run(folder: Path) -> None:
     :param folder: gets `summary.json` and all that Airflow leaves behind.
     :raises DemonstrationError: when a DAG fails or anything differs from what it should be.
     """
-    summary_file = folder / "summary.json"
-    summary_file.unlink(missing_ok=True)
     print(f"Starting Airflow and the sandbox with {EMPLOYEES} employees", flush=True)
     with surroundings(folder) as (sandbox, airflow):
         print(f"Running {IMPORT_DAG} and {EXPORT_DAG} on {airflow.url}", flush=True)
@@ -62,15 +77,17 @@ def run(folder: Path) -> None:
         conf = {"destination": f"file://{folder.resolve() / 'files'}"}
         runs = {dag_id: airflow.api.run(dag_id, conf) for dag_id in (IMPORT_DAG, EXPORT_DAG)}
         states = {dag_id: _finished(airflow.api, dag_id, run_id) for dag_id, run_id in runs.items()}
+        manifests = _manifests(airflow.api, runs[EXPORT_DAG])
         summary = {
             IMPORT_DAG: import_outcome(states[IMPORT_DAG], _report(airflow.api, runs[IMPORT_DAG])),
-            EXPORT_DAG: export_outcome(states[EXPORT_DAG], _manifests(airflow.api, runs[EXPORT_DAG])),
+            EXPORT_DAG: export_outcome(states[EXPORT_DAG], manifests),
         }
-        summary_file.write_text(json.dumps(summary, indent=2) + "\n")
         show(summary)
         _check_deferral(airflow.api, runs[EXPORT_DAG])
-        if found := list(differences(summary, before=before, after=sandbox.counts())):
+        datasets = [manifest["dataset"] for manifest in manifests]
+        if found := list(differences(summary, datasets=datasets, before=before, after=sandbox.counts())):
             raise DemonstrationError("the figures disagree:\n  " + "\n  ".join(found))
+        (folder / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n")
         print("The export was waited for in the triggerer, and the sandbox counts the same.", flush=True)
 
 

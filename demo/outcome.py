@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +33,12 @@ def export_outcome(state: str, manifests: list[dict[str, Any]]) -> dict[str, Any
     return {"state": state, "files": files}
 
 
-def differences(summary: dict[str, Any], *, before: dict[str, Any], after: dict[str, Any]) -> Iterator[str]:
+def differences(
+    summary: dict[str, Any], *, datasets: Iterable[str], before: dict[str, Any], after: dict[str, Any]
+) -> Iterator[str]:
     """Yield each figure that the sandbox counts differently.
 
+    :param datasets: those that were to be exported; one without any file has no rows.
     :param before: the sandbox's counts when nothing had run yet.
     :param after: its counts now.
     """
@@ -51,12 +54,12 @@ def differences(summary: dict[str, Any], *, before: dict[str, Any], after: dict[
         yield from _compare(name, imported[name], expected[name])
         yield from _compare(f"{name} that Dialog holds", after["dialog"][name], expected[name])
 
-    rows: dict[str, int] = {}
+    rows = dict.fromkeys(datasets, 0)
     for file in summary["hrm_csv_export"]["files"]:
-        rows[file["dataset"]] = rows.get(file["dataset"], 0) + file["rows"]
+        rows[file["dataset"]] += file["rows"]
         yield from _file_differences(file)
     if not rows:
-        yield "hrm_csv_export published no file"
+        yield "hrm_csv_export exported nothing"
     for dataset, found in rows.items():
         yield from _compare(f"rows of {dataset}", found, after["hrm"].get(dataset))
 

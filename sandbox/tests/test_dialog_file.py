@@ -49,6 +49,17 @@ async def test_a_restarted_dialog_holds_what_it_held(tmp_path: Path) -> None:
     assert [file.name for file in path.parent.iterdir()] == ["dialog.json"]
 
 
+@pytest.mark.parametrize("content", ["", '{"User": [', "[]", "{}"])
+async def test_a_damaged_file_is_named_and_left_as_it_is(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "dialog.json"
+    path.write_text(content)
+
+    with pytest.raises(ValueError, match=f"{path} is damaged; remove it"):
+        await run_with(DialogFile(path, store_of()))
+
+    assert path.read_text() == content
+
+
 async def test_what_was_unique_before_the_restart_still_is(tmp_path: Path) -> None:
     path = tmp_path / "dialog.json"
     headers = {"Authorization": f"Bearer {DIALOG_TOKEN}"}

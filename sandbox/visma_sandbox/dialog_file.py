@@ -34,13 +34,19 @@ class DialogFile:
     async def kept(self, app: web.Application) -> AsyncIterator[None]:
         """Hold the store and the file together while the application runs (an aiohttp clean-up context)."""
         if self._path.exists():
-            self._store.restore(json.loads(self._path.read_bytes()))
+            self._restore()
             self._saved = self._store.revision
         stopped = asyncio.Event()
         saving = asyncio.create_task(self._save_regularly(stopped))
         yield
         stopped.set()
         await saving
+
+    def _restore(self) -> None:
+        try:
+            self._store.restore(json.loads(self._path.read_bytes()))
+        except (ValueError, LookupError, TypeError) as error:
+            raise ValueError(f"{self._path} is damaged; remove it to begin with an empty Dialog") from error
 
     async def _save_regularly(self, stopped: asyncio.Event) -> None:
         stopping, pause = False, self._interval

@@ -76,7 +76,7 @@ def test_the_summary_has_the_promised_shape(part: Path) -> None:
 
 
 def test_equal_figures_differ_nowhere(part: Path) -> None:
-    assert list(differences(summary_of(part), before=BEFORE, after=AFTER)) == []
+    assert list(differences(summary_of(part), datasets=["employees"], before=BEFORE, after=AFTER)) == []
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_equal_figures_differ_nowhere(part: Path) -> None:
         (lambda ours, theirs, part: theirs["nmbrs_to_dialog"].update(departments=5), "departments"),
         (lambda ours, theirs, part: theirs["dialog"].update(functions=5), "functions that Dialog holds"),
         (lambda ours, theirs, part: theirs["hrm"].update(employees=4), "rows of employees"),
-        (lambda ours, theirs, part: ours["hrm_csv_export"].update(files=[]), "no file"),
+        (lambda ours, theirs, part: ours["hrm_csv_export"].update(files=[]), "rows of employees: 0"),
         (lambda ours, theirs, part: part.write_bytes(CONTENT[:-3]), "bytes of part-0000.csv"),
         (lambda ours, theirs, part: part.write_bytes(CONTENT[::-1]), "sha256 of part-0000.csv"),
     ],
@@ -98,4 +98,13 @@ def test_a_figure_that_differs_is_named(change: Change, named: str, part: Path) 
     ours, theirs = summary_of(part), copy.deepcopy(AFTER)
     change(ours, theirs, part)
 
-    assert named in "\n".join(differences(ours, before=BEFORE, after=theirs))
+    assert named in "\n".join(differences(ours, datasets=["employees"], before=BEFORE, after=theirs))
+
+
+def test_an_export_of_no_dataset_at_all_is_named(part: Path) -> None:
+    ours = summary_of(part)
+    ours["hrm_csv_export"]["files"] = []
+
+    found = list(differences(ours, datasets=[], before=BEFORE, after=AFTER))
+
+    assert found == ["hrm_csv_export exported nothing"]
