@@ -14,7 +14,7 @@ from airflow.sdk import ObjectStoragePath
 from airflow_provider_visma.csv_files import CsvSink, require_parquet, stage_parquet
 from airflow_provider_visma.exceptions import VismaContentError, VismaRequestError
 from airflow_provider_visma.export_request import SYSTEM, checked_dataset
-from airflow_provider_visma.storage import Publication, StagedFile
+from airflow_provider_visma.storage import Publication, StagedFile, read_manifest
 
 if TYPE_CHECKING:
     from airflow_provider_visma.export_jobs import ExportJob
@@ -29,12 +29,14 @@ class Landing:
     """Where the files of one run go, and as what.
 
     :param folder: the folder of this run and dataset.
+    :param task: which task lands there, ``<dag id>.<task id>``; None where nothing else can.
     :param file_format: ``csv`` (the service's bytes, untouched) or ``parquet``.
     :param schema: types of columns in parquet; the others are text.
     :param staging_dir: where files wait for their upload to a destination that is not local.
     """
 
     folder: ObjectStoragePath
+    task: str | None = None
     file_format: str = "csv"
     schema: Mapping[str, str] | None = None
     staging_dir: Path | None = None
@@ -43,7 +45,8 @@ class Landing:
     def check(self) -> None:
         """Check what can be checked before an export is started.
 
-        :raises VismaRequestError: the format is unknown, cannot be written here or has no types.
+        :raises VismaRequestError: the format is unknown, cannot be written here or has no types; or the
+            folder is another task's.
         """
         if self.file_format not in FORMATS:
             raise VismaRequestError(
@@ -53,6 +56,25 @@ class Landing:
             require_parquet()
         elif self.schema:
             raise VismaRequestError("a CSV file has no types", advice="Leave schema out, or write parquet.")
+        self.published()
+
+    def published(self) -> dict[str, Any] | None:
+        """Return the manifest of what an earlier try of this task landed, None where there is none (whole).
+
+        :raises VismaRequestError: another task landed something here in a run of the same name.
+        """
+        try:
+            manifest = read_manifest(self.folder)
+        except VismaContentError:
+            return None  # damaged, and about to be written anew
+        if manifest and self.task and (owner := manifest.get("task", self.task)) != self.task:
+            raise VismaRequestError(
+                f"the folder holds what the task {str(owner)[:250]} landed",
+                system=SYSTEM,
+                operation=str(self.folder),
+                advice="Give each task that exports a dataset a destination of its own.",
+            )
+        return manifest
 
     def land(self, hook: VismaHrmHook, job: ExportJob, *, changed_after: str | None) -> dict[str, Any]:
         """Download, verify and publish all files of a completed job; return the manifest.
@@ -82,6 +104,7 @@ class Landing:
             return publication.publish(
                 {
                     "kind": "hrm-export",
+                    "task": self.task,
                     "tenant_id": hook.tenant_id,
                     "dataset": job.dataset,
                     "job_id": job.job_id,

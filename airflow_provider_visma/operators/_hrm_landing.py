@@ -96,9 +96,10 @@ class HrmLandingOperator(VismaOperator):
         }
 
     def _landing(self, context: Context) -> Landing:
-        run_id = str(context["run_id"])
+        ti = context["ti"]
         landing = Landing(
-            folder=run_folder(self.destination, dataset=self.dataset, run_id=run_id),
+            folder=run_folder(self.destination, dataset=self.dataset, run_id=str(context["run_id"])),
+            task=f"{ti.dag_id}.{ti.task_id}",
             file_format=self.file_format,
             schema=self.schema,
             staging_dir=Path(self.staging_dir) if self.staging_dir else None,

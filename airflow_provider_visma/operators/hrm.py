@@ -18,7 +18,6 @@ from airflow_provider_visma.hrm_assets import Watermark, watermark_asset
 from airflow_provider_visma.operators._hrm_job import StartedExport, completed_job, look_at, open_hook
 from airflow_provider_visma.operators._hrm_landing import HrmLandingOperator
 from airflow_provider_visma.operators.base import VismaOperator
-from airflow_provider_visma.storage import read_manifest
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -182,7 +181,7 @@ class HrmExportOperator(HrmLandingOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Start the job or come back to it, and wait."""
         hook = open_hook(self.hrm_conn_id)
-        folder = self._landing(context).folder
+        landing = self._landing(context)
         started = StartedExport.of(context)
         basis = self._watermark(context, hook).get()
         scope = self._request(self.changed_after or None).fingerprint(tenant_id=hook.tenant_id)
@@ -191,7 +190,7 @@ class HrmExportOperator(HrmLandingOperator):
             changed_after = started.changed_after
         elif self.changed_after or self._is_full:
             changed_after = self.changed_after or None
-        elif (earlier := read_manifest(folder)) and earlier.get("tenant_id") == hook.tenant_id:
+        elif (earlier := landing.published()) and earlier.get("tenant_id") == hook.tenant_id:
             # The run is repeated after it succeeded: its files must not shrink to what changed since.
             changed_after = earlier.get("changed_after")
         else:

@@ -326,3 +326,14 @@ def test_starting_again_comes_back_to_the_same_job(service: SandboxProcess) -> N
     assert start("run-2") not in (first, None)
     assert len(commands(service)) == 4
     assert {"fields": "!gender"} in commands(service)
+
+
+def test_a_task_never_overwrites_what_another_landed(service: SandboxProcess, task: Task) -> None:
+    manifest = task.run()
+    other = HrmExportOperator(
+        task_id="other", dataset="employees", destination=task.operator().destination, deferrable=False
+    )
+    with pytest.raises(VismaRequestError, match=r"a_dag\.export landed"):
+        other.execute(TaskRuns().context(other))
+    assert len(commands(service)) == 1
+    assert read_manifest(ObjectStoragePath(manifest["uri"])) == manifest
