@@ -1,4 +1,7 @@
-"""How this program is ended: SIGTERM unwinds it like Ctrl-C does, and neither disturbs the clearing up."""
+"""How this program is ended: SIGTERM and a closed terminal unwind it like Ctrl-C does.
+
+None of them disturbs the clearing up.
+"""
 
 from __future__ import annotations
 
@@ -13,22 +16,29 @@ _Handler = Callable[[int, FrameType | None], object] | signal.Handlers
 
 @contextmanager
 def termination_raises() -> Iterator[None]:
-    """Turn SIGTERM into SystemExit, so that every `with` and `finally` gets its turn.
+    """Turn SIGTERM and SIGHUP into SystemExit, so that every `with` and `finally` gets its turn.
 
-    SIGINT is listened to as well, also where a shell that started us in the background had it ignored.
+    SIGINT is listened to as well, also where a shell that started us in the background had it ignored;
+    whoever has SIGHUP ignored (nohup) means it.
     """
 
     def leave(number: int, frame: FrameType | None) -> None:
         raise SystemExit(128 + number)
 
-    with _handling({signal.SIGTERM: leave, signal.SIGINT: signal.default_int_handler}):
+    handlers: dict[signal.Signals, _Handler] = {
+        signal.SIGTERM: leave,
+        signal.SIGINT: signal.default_int_handler,
+    }
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        handlers[signal.SIGHUP] = leave
+    with _handling(handlers):
         yield
 
 
 @contextmanager
 def interruptions_ignored() -> Iterator[None]:
-    """Do not listen to Ctrl-C and SIGTERM."""
-    with _handling({signal.SIGINT: signal.SIG_IGN, signal.SIGTERM: signal.SIG_IGN}):
+    """Do not listen to Ctrl-C, SIGTERM and a closed terminal."""
+    with _handling(dict.fromkeys((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), signal.SIG_IGN)):
         yield
 
 

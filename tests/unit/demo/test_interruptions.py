@@ -1,4 +1,4 @@
-"""SIGTERM unwinds; while clearing up nothing interrupts."""
+"""SIGTERM and a closed terminal unwind; while clearing up nothing interrupts."""
 
 from __future__ import annotations
 
@@ -10,11 +10,21 @@ import pytest
 from demo.interruptions import interruptions_ignored, termination_raises
 
 
-def test_sigterm_unwinds_with_the_usual_exit_status() -> None:
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_it_unwinds_with_the_usual_exit_status(number: signal.Signals, status: int) -> None:
     with pytest.raises(SystemExit) as ended, termination_raises():
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), number)
 
-    assert ended.value.code == 143
+    assert ended.value.code == status
+
+
+def test_a_closed_terminal_is_no_matter_under_nohup() -> None:
+    previous = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with termination_raises():
+            os.kill(os.getpid(), signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, previous)
 
 
 def test_ctrl_c_interrupts_also_where_a_shell_had_it_ignored() -> None:
@@ -26,7 +36,7 @@ def test_ctrl_c_interrupts_also_where_a_shell_had_it_ignored() -> None:
         signal.signal(signal.SIGINT, previous)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_clearing_up_is_not_interrupted_and_the_handlers_come_back(number: signal.Signals) -> None:
     before = signal.getsignal(number)
 
