@@ -9,6 +9,8 @@ STAMP := .venv/.installed
 
 # uv takes the interpreter above and never downloads one.
 export UV_PYTHON_DOWNLOADS := never
+# A company's own certificate authority is known to the machine, not to uv.
+export UV_SYSTEM_CERTS := true
 # Each test and each task reads its settings from its own home, never from the caller's.
 unexport AIRFLOW_HOME AIRFLOW_CONFIG
 
