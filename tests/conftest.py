@@ -12,6 +12,8 @@ import pytest
 _HOME = tempfile.TemporaryDirectory(prefix="airflow-home-")
 os.environ["AIRFLOW_HOME"] = _HOME.name
 
+from airflow.sdk._shared.secrets_masker import _secrets_masker  # noqa: E402
+
 from airflow_provider_visma.protocols import oauth2  # noqa: E402
 from visma_sandbox.client import SandboxProcess, start_sandbox  # noqa: E402
 
@@ -29,6 +31,8 @@ def sandbox(running_sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch) ->
     """A sandbox that remembers nothing, and the environment's connections to it."""
     running_sandbox.reset()
     oauth2._cached_source.cache_clear()  # tokens that it has forgotten
+    # Airflow's masker becomes slower with every secret it has seen, and a process of tests sees many.
+    _secrets_masker().reset_masker()
     for name, value in running_sandbox.environment().items():
         monkeypatch.setenv(name, value)
     return running_sandbox
