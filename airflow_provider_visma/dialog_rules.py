@@ -193,8 +193,9 @@ def _reason(given_name: str | None, family_name: str | None, email: str | None) 
     if email is None:
         return SetAsideReason.NO_WORK_EMAIL
     local, at, domain = email.rpartition("@")
-    # Only what no mail system could deliver: judging more than that is the mail system's business.
-    if not (local and at and domain) or any(character.isspace() for character in email):
+    # Only what no mail system could deliver, two addresses in one field among it: judging more than that
+    # is the mail system's business.
+    if not (local and at and domain) or any(sign.isspace() or sign in "<>,;" for sign in email):
         return SetAsideReason.INVALID_EMAIL
     return None
 

@@ -274,6 +274,8 @@ def test_the_record_with_the_newest_creation_date_counts(
         ({"email_work": "persoon.example.com"}, SetAsideReason.INVALID_EMAIL),
         ({"email_work": "@example.com"}, SetAsideReason.INVALID_EMAIL),
         ({"email_work": "een twee@example.com"}, SetAsideReason.INVALID_EMAIL),
+        ({"email_work": "een@example.com;twee@example.com"}, SetAsideReason.INVALID_EMAIL),
+        ({"email_work": "<een@example.com>"}, SetAsideReason.INVALID_EMAIL),
     ],
 )
 def test_who_cannot_be_imported_is_set_aside_with_the_first_reason_and_the_rest_goes_on(
