@@ -54,11 +54,8 @@ class ConnectionSettings:
         host = (connection.host or default_host or "").strip()
         if "://" not in host and host:
             host = f"{connection.schema or 'https'}://{host}"
-        host = host.rstrip("/")
-        if connection.port and host:
-            host = f"{host}:{connection.port}"
-        parts = urlsplit(host)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
+        address = _address(host.rstrip("/"), port=connection.port)
+        if address is None:
             raise VismaConnectionConfigError(
                 "the connection's host is not an address",
                 system=system,
@@ -68,7 +65,7 @@ class ConnectionSettings:
         return cls(
             conn_id=connection.conn_id,
             system=system,
-            base_url=host,
+            base_url=address,
             login=connection.login or None,
             password=connection.password or None,
             extra=dict(extra if extra is not None else connection.extra_dejson),
@@ -152,6 +149,18 @@ class ConnectionSettings:
             # requests lets REQUESTS_CA_BUNDLE override a session's own choice, but not a request's.
             session.request = partial(session.request, verify=session.verify)  # type: ignore[method-assign]
         return session
+
+
+def _address(host: str, *, port: int | None) -> str | None:
+    """Return *host* with *port*, which the form has a field of its own for; None where it is no address."""
+    try:
+        parts = urlsplit(host)
+        netloc = f"{parts.netloc}:{port}" if parts.port is None and port else parts.netloc
+    except ValueError:
+        return None
+    if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
+        return None
+    return parts._replace(netloc=netloc).geturl()
 
 
 class _TransportHook(HttpHook):

@@ -43,6 +43,8 @@ def settings(
         ({"host": "api.example.com", "schema": "http"}, "http://api.example.com"),
         ({"host": "api.example.com", "port": 8443}, "https://api.example.com:8443"),
         ({"host": "https://api.example.com/scim/v2/"}, "https://api.example.com/scim/v2"),
+        ({"host": "https://api.example.com/scim", "port": 8443}, "https://api.example.com:8443/scim"),
+        ({"host": "https://api.example.com:8443", "port": 8443}, "https://api.example.com:8443"),
         ({"host": None, "default_host": "https://default.example.com"}, "https://default.example.com"),
     ],
 )
@@ -51,7 +53,17 @@ def test_an_address_is_read_as_people_write_it(fields: dict[str, Any], address: 
 
 
 @pytest.mark.parametrize(
-    "host", [None, "", "ftp://api.example.com", "https://", "https://u:p@api.example.com"]
+    "host",
+    [
+        None,
+        "",
+        "ftp://api.example.com",
+        "https://",
+        "https://u:p@api.example.com",
+        "https://:u:p@api.example.com",
+        "https://api.example.com:u:p",
+        "https://[u:p",
+    ],
 )
 def test_what_is_no_address_is_refused_without_repeating_it(host: str | None) -> None:
     with pytest.raises(VismaConnectionConfigError, match="not an address") as caught:
