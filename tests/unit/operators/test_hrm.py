@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.sdk import DAG, ObjectStoragePath
+from airflow.sdk import DAG, ObjectStoragePath, TaskGroup
 
 from airflow_provider_visma.exceptions import VismaRequestError
 from airflow_provider_visma.hrm_assets import export_alias, watermark_asset
@@ -56,6 +56,27 @@ def test_an_instance_of_a_mapped_task_has_them_once_with_what_the_author_added()
     assert task.inlets == [watermark_asset("other")]
     assert task.outlets == [export_alias("other"), author]
     assert (task.hrm_conn_id, task.dataset, task.retry_policy) == ("other", "employees", VISMA_RETRY_POLICY)
+
+
+@pytest.mark.parametrize("is_mapped", [False, True])
+def test_default_args_name_the_connection_of_a_mapped_task_too(is_mapped: bool) -> None:
+    def export(task_id: str, **arguments: str) -> Any:
+        arguments |= {"task_id": task_id, "destination": "file:///tmp/x"}
+        if is_mapped:
+            return HrmExportOperator.partial(**arguments).expand(dataset=["employees"])
+        return HrmExportOperator(dataset="employees", **arguments)  # type: ignore[arg-type]
+
+    author = export_alias("own")
+    with DAG("a_dag", schedule=None, default_args={"hrm_conn_id": "of_the_dag", "outlets": [author]}):
+        plain = export("plain")
+        # mypy reads the type of the converter of this attrs class wrongly.
+        with TaskGroup("group", default_args={"hrm_conn_id": "of_the_group"}):  # type: ignore[arg-type]
+            grouped = export("grouped")
+            own = export("own", hrm_conn_id="of_the_task")
+    for task, conn_id in ((plain, "of_the_dag"), (grouped, "of_the_group"), (own, "of_the_task")):
+        assert (task.partial_kwargs["hrm_conn_id"] if is_mapped else task.hrm_conn_id) == conn_id
+        assert task.inlets == [watermark_asset(conn_id)]
+        assert task.outlets == [export_alias(conn_id), author]
 
 
 def test_watermarks_of_two_connections_are_kept_apart() -> None:
