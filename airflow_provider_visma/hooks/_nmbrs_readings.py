@@ -5,7 +5,7 @@ The fields are an allow-list: what is not named here never becomes a Python valu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Generic, TypeVar
@@ -36,7 +36,7 @@ class Reading(Generic[R]):
     service: str
     operation: str
     fields: tuple[str, ...]
-    records: Callable[[Row], Iterator[R]]
+    records: Callable[[Row], Iterable[R]]
 
 
 def _debtor(row: Row) -> Iterator[Debtor]:
@@ -51,17 +51,20 @@ def _employee(row: Row) -> Iterator[Employee]:
     yield Employee(id=row["Id"], number=row["Number"], display_name=row.get("DisplayName"))
 
 
-def _personal_info(row: Row) -> Iterator[PersonalInfo]:
+def _personal_info(row: Row) -> tuple[PersonalInfo, ...]:
     records = _inner(row, "EmployeePersonalInfos", "PersonalInfo_V2")
-    if records:
-        # Where there is a history, the newest record counts, as it does for departments and functions.
-        newest = records[0] if len(records) == 1 else max(records, key=_created)
-        yield PersonalInfo(
+    if not records:
+        return ()
+    # Where there is a history, the newest record counts, as it does for departments and functions.
+    newest = records[0] if len(records) == 1 else max(records, key=_created)
+    return (
+        PersonalInfo(
             employee_id=row["EmployeeId"],
             nickname=newest.get("Nickname"),
             last_name=newest.get("LastName"),
             email_work=newest.get("EmailWork"),
-        )
+        ),
+    )
 
 
 def _employments(row: Row) -> Iterator[Employment]:

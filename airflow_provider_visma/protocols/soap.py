@@ -26,7 +26,8 @@ from airflow_provider_visma.exceptions import (
 )
 from airflow_provider_visma.protocols.http import HttpLimits, network_error, status_error
 from airflow_provider_visma.protocols.soap_contract import AnswerShape, Placeholder, SoapContract
-from airflow_provider_visma.protocols.soap_reader import FaultFoundError, ReadReport, SoapReader
+from airflow_provider_visma.protocols.soap_parser import FaultFoundError
+from airflow_provider_visma.protocols.soap_reader import ReadReport, SoapReader
 from airflow_provider_visma.protocols.soap_shape import select
 
 __all__ = ["SOAP_LIMITS", "Octets", "ReadReport", "SoapClient", "SoapFault"]

@@ -7,7 +7,8 @@ import codecs
 import pytest
 
 from airflow_provider_visma.exceptions import VismaContentError, VismaError, VismaIncompleteAnswerError
-from airflow_provider_visma.protocols.soap_reader import FaultFoundError, ReadReport
+from airflow_provider_visma.protocols.soap_parser import FaultFoundError
+from airflow_provider_visma.protocols.soap_reader import ReadReport
 from tests.unit.protocols.soap_documents import DECLARATION, answer, envelope, person, read, record
 
 THREE = answer(person(1), person(2), person(3))

@@ -205,6 +205,14 @@ def test_an_item_that_never_ends_is_refused() -> None:
         list(reader.rows(endless))
 
 
+def test_a_plain_value_without_end_is_refused() -> None:
+    found = contract().answer("Version_Get")
+    head, _ = envelope('<Version_GetResponse xmlns="urn:people">|</Version_GetResponse>').split(b"|")
+    endless = chain([head], repeat(b"<New>" + b"x" * 60_000 + b"</New>", 2000))
+    with pytest.raises(VismaContentError, match="one value"):
+        SoapReader(found, found.result, ReadReport()).value(endless)
+
+
 def test_a_plain_value_is_read_whole() -> None:
     found = contract().answer("Version_Get")
     result = "<Version_GetResult>3.1</Version_GetResult>"
