@@ -108,15 +108,26 @@ class CsvSink:
         self._staged.header = self._counter.header
 
 
-def require_parquet() -> None:
+def require_parquet(schema: Mapping[str, str] | None = None) -> None:
     """Check that parquet can be written, before anything costly is done.
 
+    :param schema: as for :func:`stage_parquet`.
     :raises VismaRequestError: it cannot.
     """
     if find_spec("pyarrow") is None:
         raise VismaRequestError(
             "parquet files need pyarrow", advice="Install airflow-provider-visma[parquet] on the workers."
         )
+    import pyarrow
+
+    for column, kind in (schema or {}).items():
+        try:
+            pyarrow.type_for_alias(kind)
+        except ValueError:
+            raise VismaRequestError(
+                f"the schema gives {column} the type {kind!r}, which pyarrow has no such name for",
+                advice="Give a name such as int64, double, date32 or timestamp[ms].",
+            ) from None
 
 
 def stage_parquet(
@@ -167,6 +178,8 @@ def _open_csv(csv_file: StagedFile, schema: Mapping[str, str]) -> Any:
         column: pyarrow.type_for_alias(schema[column]) if column in schema else pyarrow.string()
         for column in header
     }
+    if not csv_file.rows:  # pyarrow takes a header without a line end for an empty file
+        return pyarrow.RecordBatchReader.from_batches(pyarrow.schema(types), [])
     return pyarrow.csv.open_csv(
         csv_file.path,
         read_options=pyarrow.csv.ReadOptions(use_threads=False, block_size=_BLOCK),

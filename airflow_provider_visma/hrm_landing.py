@@ -53,7 +53,7 @@ class Landing:
                 f"{self.file_format!r} is not a file format", advice=f"Give one of {', '.join(FORMATS)}."
             )
         if self.file_format == "parquet":
-            require_parquet()
+            require_parquet(self.schema)
         elif self.schema:
             raise VismaRequestError("a CSV file has no types", advice="Leave schema out, or write parquet.")
         self.published()

@@ -112,6 +112,13 @@ def test_parquet_without_pyarrow_is_refused_before_an_export_is_started(
         Landing(folder=ObjectStoragePath("file:///tmp/x"), file_format="parquet").check()
 
 
+def test_a_type_that_pyarrow_does_not_have_is_refused_before_an_export_is_started(tmp_path: Path) -> None:
+    folder = ObjectStoragePath(f"file://{tmp_path}")
+    Landing(folder=folder, file_format="parquet", schema={"salary": "double"}).check()
+    with pytest.raises(VismaRequestError, match="salary the type 'money'"):
+        Landing(folder=folder, file_format="parquet", schema={"salary": "money"}).check()
+
+
 @pytest.mark.parametrize(
     ("uri", "address"),
     [
