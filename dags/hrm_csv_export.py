@@ -49,7 +49,7 @@ def hrm_csv_export():
     @task_group
     def export(dataset: str):
         start = HrmStartExportOperator(task_id="start", dataset=dataset)
-        wait = HrmJobSensor(task_id="wait", dataset=dataset, job_id=start.output)
+        wait = HrmJobSensor(task_id="wait", dataset=dataset, job_id=start.output, timeout=2 * 3600)
         download = HrmDownloadOperator(
             task_id="download",
             dataset=dataset,
