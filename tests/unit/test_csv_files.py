@@ -18,10 +18,10 @@ from airflow_provider_visma.storage import Publication, StagedFile
 
 # What people's records really hold, and what CSV readers that guess types turn into something else.
 NASTY = (
-    "012345678", "+31612345678", "NA", "N/A", "None", "null", "NaN", "nan", "inf", "-inf", "1E5", "0x1F",
-    "1_000", "true", "False", "2020-01-01", "01-02-2020", "12:30", "1,5", "1.50", "007", "-0", "=1+1", "@cmd",
-    "\t", " ", "", '"', '""', 'Jan "de" Test', "regel 1\nregel 2", "regel 1\r\nregel 2", "Zoë", "\u00a0",
-    "𝔗est", ";", "'",
+    "012345678", "+31612345678", "NA", "N/A", "None", "null", "NaN", "nan", "inf", "-inf", "1E5",
+    "0x1F", "1_000", "true", "False", "2020-01-01", "01-02-2020", "12:30", "1,5", "1.50", "007", "-0",
+    "=1+1", "@cmd", "\t", " ", "", '"', '""', 'Jan "de" Test', "regel 1\nregel 2",
+    "regel 1\r\nregel 2", "Zoë", "\u00a0", "𝔗est", ";", "'",
 )  # fmt: skip
 
 
