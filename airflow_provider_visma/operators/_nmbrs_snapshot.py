@@ -33,7 +33,7 @@ class Snapshot:
     """What was read.
 
     :param employees: in order of their ids.
-    :param unreadable: what was left out: operation, employee's id (None where that is the problem), field.
+    :param unreadable: what was left out: operation, employee's id, field.
     :param unknown: elements that the WSDL does not know, with how often they came.
     """
 
@@ -48,11 +48,16 @@ class Snapshot:
     def note(self, operation: str, report: ReadReport) -> None:
         """Take over what a reader noticed.
 
-        :raises VismaContentError: more rows were unreadable than it lists, so that nobody knows whose.
+        :raises VismaContentError: nobody knows whose the unreadable rows are: one has no id, or there are
+            more than it lists.
         """
-        if report.unreadable_rows > len(report.unreadable):
+        if report.unreadable_rows > len(report.unreadable) or any(
+            row.key is None for row in report.unreadable
+        ):
             raise VismaContentError(
-                f"{report.unreadable_rows} rows cannot be read", system="Nmbrs", operation=operation
+                f"{report.unreadable_rows} rows cannot be read, and not of all it is known whose they are",
+                system="Nmbrs",
+                operation=operation,
             )
         self.unknown.update(report.unknown)
         self.unreadable += [

@@ -14,6 +14,7 @@ from airflow_provider_visma.exceptions import (
     VismaIncompleteAnswerError,
     VismaNotFoundError,
     VismaPermissionError,
+    VismaRequestError,
 )
 from airflow_provider_visma.nmbrs_records import SnapshotEmployee
 from airflow_provider_visma.operators import nmbrs
@@ -133,7 +134,7 @@ def test_a_missing_right_is_an_error(sandbox: SandboxProcess, folder: str) -> No
         run(folder)
 
 
-UNREADABLE = {"form": "missing_required", "element": "Code", "every": 7, "count": None}
+UNREADABLE: dict[str, Any] = {"form": "missing_required", "element": "Code", "every": 7, "count": None}
 
 
 def test_an_unreadable_row_stops_the_snapshot(sandbox: SandboxProcess, folder: str) -> None:
@@ -155,6 +156,38 @@ def test_an_employee_who_cannot_be_read_is_left_out_whole_where_that_is_allowed(
     assert left_out[0].keys() == {"operation", "employee_id", "field", "reason"}
     gone = {row["employee_id"] for row in left_out}
     assert lines(folder, "employees.jsonl") == [each for each in whole if each["employee_id"] not in gone]
+
+
+def test_a_row_that_is_not_known_to_be_anybodys_stops_the_snapshot_always(
+    sandbox: SandboxProcess, folder: str
+) -> None:
+    sandbox.inject("nmbrs", "*Employment_GetAll*", "drift", **UNREADABLE | {"element": "EmployeeId"})
+    with pytest.raises(VismaContentError, match=r"employments: .* whose they are"):
+        run(folder, max_unreadable=1000)
+    assert read_manifest(ObjectStoragePath(folder)) is None
+
+
+@pytest.mark.parametrize(
+    ("given", "ids"),
+    [
+        (None, None),
+        ("None", None),
+        ("", None),
+        ((12, "34"), [12, 34]),
+        ("12", [12]),
+        ("12, 34", [12, 34]),
+        ("[12, 34]", [12, 34]),
+        ([], []),
+    ],
+)
+def test_ids_are_numbers_or_what_a_template_makes_of_them(given: Any, ids: list[int] | None) -> None:
+    assert nmbrs._numbers(given) == ids
+
+
+@pytest.mark.parametrize("given", ["twelve", "[]", ["x"], "12;34"])
+def test_what_are_no_ids_is_said_and_not_retried(given: Any) -> None:
+    with pytest.raises(VismaRequestError, match="not ids"):
+        nmbrs._numbers(given)
 
 
 def test_a_new_element_is_told_and_harms_nobody(
