@@ -71,10 +71,13 @@ def statuses(answer: Any, items: Sequence[BulkItem]) -> dict[str, int]:
     keys = {item.key for item in items}
     by_path = {item.path: item.key for item in items if item.method == "PATCH"}
     found: dict[str, int] = {}
-    for result in answer.get("Operations", []) if isinstance(answer, dict) else []:
+    results = answer.get("Operations") if isinstance(answer, dict) else None
+    for result in results if isinstance(results, list) else []:
+        if not isinstance(result, dict):
+            continue
         # The standard asks for bulkId after POST only; a changed resource is known by its place.
         place = "/" + "/".join(str(result.get("location", "")).split("/")[-2:])
-        key = result.get("bulkId") or by_path.get(place)
+        key = str(result.get("bulkId") or by_path.get(place))
         status = str(result.get("status", ""))
         if key in keys and status.isdigit():
             found[key] = int(status)

@@ -80,6 +80,13 @@ class ScimEngine(BaseSyncSCIMClient):
             return response
         raise status_error(response.status_code, response.headers, detail=_refusal(response), **where)
 
+    def query(self, *arguments: Any, **options: Any) -> Any:
+        """Read; the library has nothing against an answer without content, and no reader can use one."""
+        answer = super().query(*arguments, **options)
+        if answer is None:
+            raise UnexpectedContentFormatException
+        return answer
+
     def call(
         self,
         operation: str,

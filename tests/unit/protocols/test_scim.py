@@ -242,6 +242,8 @@ def test_a_wait_of_more_than_a_minute_is_left_to_airflow() -> None:
         (httpx.Response(200, text="<html>Sorry</html>"), VismaIncompleteAnswerError),
         (httpx.Response(200, content=b'{"schemas": ["x"], "totalRes'), VismaIncompleteAnswerError),
         (httpx.Response(200, json=[1, 2]), VismaIncompleteAnswerError),
+        (httpx.Response(200), VismaIncompleteAnswerError),
+        (httpx.Response(204), VismaContentError),
         (httpx.Response(200, json={"schemas": [USER], "id": "1"}), VismaContentError),
         (
             httpx.Response(200, json={"schemas": [LIST], "totalResults": "geheim@example.com"}),
@@ -315,6 +317,18 @@ def test_results_are_matched_by_key_or_by_place_and_never_by_position() -> None:
     assert statuses(answer, [created, changed]) == {"2": 200, "1": 409}
 
 
-@pytest.mark.parametrize("answer", [None, [], {}, {"Operations": []}, {"Operations": [{"bulkId": "1"}]}])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        None,
+        [],
+        {},
+        {"Operations": []},
+        {"Operations": None},
+        {"Operations": [None, "201"]},
+        {"Operations": [{"bulkId": "1"}]},
+        {"Operations": [{"bulkId": ["1"], "status": "201"}]},
+    ],
+)
 def test_an_operation_that_the_answer_does_not_name_has_no_result(answer: Any) -> None:
     assert statuses(answer, [item(1)]) == {}
