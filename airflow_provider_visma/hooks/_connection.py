@@ -11,7 +11,7 @@ import ssl
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from airflow.providers.http.hooks.http import HttpHook
 from airflow.sdk import Connection
@@ -134,13 +134,25 @@ class ConnectionSettings:
 
     @property
     def proxy(self) -> str | None:
-        """Address of the proxy for this connection's scheme: the connection's, else the environment's."""
-        proxies = self.extra.get("proxies") or self.extra.get("proxy")
-        if not proxies:
-            proxies = get_environ_proxies(self.base_url)
+        """Address of the proxy for this connection's scheme: the connection's, else the environment's.
+
+        :raises VismaConnectionConfigError: it is no address.
+        """
+        proxies = self.extra.get("proxies") or self.extra.get("proxy") or get_environ_proxies(self.base_url)
         if isinstance(proxies, dict):
-            return proxies.get(urlsplit(self.base_url).scheme)
-        return str(proxies)
+            proxies = proxies.get(urlsplit(self.base_url).scheme)
+        proxy = str(proxies or "").strip()
+        if proxy and "://" not in proxy:
+            proxy = f"http://{proxy}"  # as curl and requests read it
+        if proxy and _http_parts(proxy) is None:
+            # Said here: the clients' own errors repeat it, with the password that it may hold.
+            raise VismaConnectionConfigError(
+                "the proxy is not an address",
+                system=self.system,
+                conn_id=self.conn_id,
+                advice="Write it like http://proxy.example.com:3128.",
+            )
+        return proxy or None
 
     def requests_session(self) -> requests.Session:
         """Return a session from HttpHook: its proxy, TLS and adapters, no credentials and no extra header."""
@@ -153,14 +165,21 @@ class ConnectionSettings:
 
 def _address(host: str, *, port: int | None) -> str | None:
     """Return *host* with *port*, which the form has a field of its own for; None where it is no address."""
+    parts = _http_parts(host)
+    if parts is None or "@" in parts.netloc:
+        return None
+    netloc = f"{parts.netloc}:{port}" if parts.port is None and port else parts.netloc
+    return parts._replace(netloc=netloc).geturl()
+
+
+def _http_parts(address: str) -> SplitResult | None:
+    """Return the parts of an http(s) address, None where it is none."""
     try:
-        parts = urlsplit(host)
-        netloc = f"{parts.netloc}:{port}" if parts.port is None and port else parts.netloc
+        parts = urlsplit(address)
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
     except ValueError:
         return None
-    if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
-        return None
-    return parts._replace(netloc=netloc).geturl()
+    return parts if usable else None
 
 
 class _TransportHook(HttpHook):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import ssl
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -170,12 +171,29 @@ def test_an_unusable_ca_bundle_is_an_error_of_the_connection(tmp_path: Path, con
         {"proxy": "http://proxy.example.com:3128"},
         {"proxies": {"https": "http://proxy.example.com:3128"}},
         {"proxies": "http://proxy.example.com:3128"},
+        {"proxy": " proxy.example.com:3128"},
     ],
 )
 def test_a_proxy_reaches_every_client(extra: dict[str, Any]) -> None:
     proxied = settings(extra=extra)
     assert proxied.proxy == "http://proxy.example.com:3128"
     assert proxied.requests_session().proxies["https"] == "http://proxy.example.com:3128"
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        "u:canary@",
+        "socks5://u:canary@proxy.example.com",
+        "http://u:canary@[x",
+        "http://u:canary@proxy.example.com:port",
+    ],
+)
+def test_what_is_no_proxy_is_refused_without_repeating_it(proxy: str) -> None:
+    for extra in ({"proxy": proxy}, {"proxies": {"https": proxy}}):
+        with pytest.raises(VismaConnectionConfigError, match="proxy is not an address") as caught:
+            _ = settings(extra=extra).proxy
+        assert "canary" not in "".join(traceback.format_exception(caught.value))
 
 
 def test_a_proxy_of_the_other_scheme_is_not_used() -> None:
