@@ -46,6 +46,12 @@ NMBRS: dict[str, Any] = {
             "Document type GUID",
             "GUID of the document type to file documents under; Nmbrs has no list of it.",
         ),
+        "personal_info_without_bsn": _optional(
+            "Keep the BSN off the wire",
+            "Read names with PersonalInfoWithoutBSN_Get_GetAllEmployeesByCompany, which has to be opened for"
+            " the API user. Without it the BSN is sent by Nmbrs and dropped unread.",
+            type="boolean",
+        ),
         **_NETWORK_FIELDS,
     },
 }
