@@ -25,7 +25,6 @@ from airflow_provider_visma.exceptions import (
     VismaContentError,
     VismaError,
     VismaNotFoundError,
-    VismaPermissionError,
     VismaThrottledError,
     VismaTransientError,
 )
@@ -33,6 +32,7 @@ from airflow_provider_visma.protocols.scim_bulk import BulkItem, BulkLimits, bat
 
 _ATTEMPTS = 3
 _FAILURES_IN_A_ROW = 5
+_ABOUT_ONE_USER = frozenset({"HTTP 400", "HTTP 413", "HTTP 422"})
 
 Write = Create | Update
 
@@ -97,13 +97,13 @@ class DialogWriter:
         self._lock = threading.Lock()
         self._failures_in_a_row = 0
         self._report = WriteReport()
-        self._forbidden: VismaPermissionError | None = None
+        self._refusal: VismaError | None = None
 
     def write(self, lines: Iterable[Write]) -> WriteReport:
         """Send *lines*; those of one kind stand together, and a kind is finished before the next."""
         self._report = WriteReport()
         self._failures_in_a_row = 0
-        self._forbidden = None
+        self._refusal = None
         limits = self._service.scim.bulk_limits
         pool = ThreadPoolExecutor(self._max_concurrency)
         try:
@@ -115,7 +115,7 @@ class DialogWriter:
             # A task that is killed finishes the requests under way and starts no other.
             pool.shutdown(cancel_futures=True)
         if self._report.fatal is None and not self._report.total(Outcome.CREATED, Outcome.UPDATED):
-            self._report.fatal = self._forbidden
+            self._report.fatal = self._refusal
         return self._report
 
     def _batches(
@@ -164,11 +164,6 @@ class DialogWriter:
         except VismaAuthenticationError as error:
             self._report.fatal = error
             self._note(line, Outcome.NOT_SENT, error)
-        except VismaPermissionError as error:
-            # One user may be out of our reach; five in a row mean that everybody is.
-            self._forbidden = error
-            self._note(line, Outcome.REFUSED, error)
-            self._count_failure(error)
         except VismaConflictError as error:
             self._note(line, Outcome.CONFLICT if error.code == "HTTP 409" else Outcome.FAILED, error)
         except (VismaTransientError, VismaNotFoundError) as error:
@@ -176,6 +171,10 @@ class DialogWriter:
             self._count_failure(error)
         except VismaError as error:
             self._note(line, Outcome.REFUSED, error)
+            if error.code not in _ABOUT_ONE_USER:
+                # One user may be out of our reach, say; five in a row mean that everybody is.
+                self._refusal = error
+                self._count_failure(error)
         else:
             self._failures_in_a_row = 0
             self._note(line, outcome)

@@ -124,7 +124,7 @@ class ScimEngine(BaseSyncSCIMClient):
             yield
         except UnexpectedContentFormatException:
             raise VismaIncompleteAnswerError("the answer is damaged: it is no JSON object", **where) from None
-        except (SCIMClientException, SCIMException, ValueError) as error:
+        except (SCIMClientException, SCIMException, httpx.InvalidURL, ValueError) as error:
             raise VismaContentError(
                 f"the answer is not SCIM ({type(error).__name__}{_place_of(error)})",
                 advice="Check that the address is that of a SCIM 2.0 service.",

@@ -201,6 +201,18 @@ def test_one_user_who_is_out_of_reach_does_not_hold_up_the_others(
     assert (outcome["updated"], outcome["refused"]) == (7, 1)
 
 
+@pytest.mark.parametrize(("kind", "status"), [("redirect", 302), ("status", 405), ("status", 501)])
+def test_a_service_that_takes_no_change_at_all_fails_the_import_however_little_there_is_to_write(
+    dialog: SandboxProcess, run_import: Import, bulk: bool, kind: str, status: int
+) -> None:
+    run_import(PEOPLE)
+    for operation in ("Bulk", "Users.patch"):
+        dialog.inject("dialog", operation, kind, count=None, status=status)
+
+    with pytest.raises(VismaError):
+        run_import([person(1, nickname="Anders"), *PEOPLE[1:]])
+
+
 def test_a_token_that_may_read_only_fails_the_import_however_little_there_is_to_write(
     dialog: SandboxProcess, run_import: Import, bulk: bool
 ) -> None:

@@ -166,9 +166,9 @@ def test_a_service_without_filters_is_searched() -> None:
     assert "filter" not in server.requests[0].url.params
 
 
-def change(service: ScimService) -> None:
+def change(service: ScimService, identifier: str = "id/1") -> None:
     operation = PatchOperation[User[Any]](op="replace", path="name.familyName", value="Anders")
-    service.patch(User, "id/1", PatchOp[User[Any]](operations=[operation]), version='W/"3"')
+    service.patch(User, identifier, PatchOp[User[Any]](operations=[operation]), version='W/"3"')
 
 
 def create(service: ScimService) -> None:
@@ -184,6 +184,11 @@ def test_a_change_depends_on_the_version_that_was_read() -> None:
     assert request.headers["If-Match"] == 'W/"3"'
     assert request.headers["Content-Type"] == request.headers["Accept"] == "application/scim+json"
     assert request.url.raw_path == b"/v2/Mensen/id%2F1"
+
+
+def test_an_identifier_that_no_address_can_hold_is_an_unusable_answer() -> None:
+    with pytest.raises(VismaContentError, match="InvalidURL"):
+        change(Server(lambda request: httpx.Response(204)).service(), "x" * 100_000)
 
 
 def test_no_version_is_sent_to_a_service_that_has_none() -> None:
