@@ -108,12 +108,13 @@ def _inner(row: Row, holder: str, name: str) -> list[Row]:
 
 
 def _created(record: Row) -> datetime:
-    return record["CreationDate"] or datetime.min
+    return _known(record["CreationDate"]) or datetime.min
 
 
 def _known(moment: datetime | None) -> datetime | None:
-    # .NET writes an unset date as 0001-01-01.
-    return None if moment is None or moment.year == 1 else moment
+    # .NET writes an unset date as 0001-01-01. Nmbrs writes no offset; should one come all the same, it is
+    # that of the wall clock, and moments with and without one could not be compared.
+    return None if moment is None or moment.year == 1 else moment.replace(tzinfo=None)
 
 
 def _day(moment: datetime | None) -> date | None:

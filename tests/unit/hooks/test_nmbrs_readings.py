@@ -34,6 +34,18 @@ def test_of_several_records_the_newest_counts() -> None:
     assert info(unknown) == [PersonalInfo(7, "Test", "Onbekend", None)]
 
 
+def test_a_moment_with_an_offset_is_compared_as_the_wall_clock_says() -> None:
+    offset = datetime.fromisoformat("2025-01-01T09:00:00+01:00")
+    assert info(personal(), personal(LastName="Nieuw", CreationDate=offset)) == [
+        PersonalInfo(7, "Test", "Nieuw", None)
+    ]
+    record = {"Code": 10, "CreationDate": offset, "StartYear": 2025, "StartPeriod": 1}
+    (department,) = readings.DEPARTMENTS.records(
+        {"EmployeeId": 7, "EmployeeDepartments": {"Department_V2": [record]}}
+    )
+    assert department.creation_date == datetime(2025, 1, 1, 9)
+
+
 @pytest.mark.parametrize("row", [{"EmployeeId": 7}, {"EmployeeId": 7, "EmployeePersonalInfos": None}])
 def test_nobody_is_made_up_where_nothing_is_told(row: dict[str, Any]) -> None:
     assert list(readings.PERSONAL_INFO.records(row)) == []
