@@ -59,6 +59,7 @@ def write_settings(home: Path, *, dag_folders: Sequence[Path], port: int, parall
             "dag_processor": {
                 "dag_bundle_config_list": json.dumps([_bundle(folder) for folder in dag_folders]),
                 "parsing_processes": 2,
+                "min_file_process_interval": 600,  # a file that changes is read at once all the same
             },
             # The defaults suit a cluster that runs for months: five-second heartbeats, and five minutes
             # before a task whose worker vanished is given up.

@@ -36,6 +36,7 @@ def airflow(
 @pytest.fixture
 def sandbox(running_sandbox: SandboxProcess) -> SandboxProcess:
     running_sandbox.reset()
+    running_sandbox.settings(hrm_job_polls=1)
     return running_sandbox
 
 

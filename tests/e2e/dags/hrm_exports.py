@@ -16,11 +16,15 @@ for dag_id, timeout, retries in (
     with DAG(
         dag_id,
         schedule=None,
-        params={"destination": Param(type="string"), "full_refresh": Param(False, type="boolean")},
+        params={
+            "dataset": Param("employees", type="string"),
+            "destination": Param(type="string"),
+            "full_refresh": Param(False, type="boolean"),
+        },
     ):
         HrmExportOperator(
             task_id="export",
-            dataset="employees",
+            dataset="{{ params.dataset }}",
             destination="{{ params.destination }}",
             full_refresh="{{ params.full_refresh }}",
             timeout=timeout,
