@@ -94,6 +94,8 @@ class HrmDownloadOperator(HrmLandingOperator):
 
     :param dataset: path of the dataset that the job exported. (templated)
     :param job_id: the job. (templated)
+    :param changed_after: where the export was told to begin, which a job does not tell: for the manifest, so
+        that nobody takes what changed for everything. (templated)
     :param destination: any address that ObjectStoragePath takes. (templated)
     :param file_format: ``csv``, the service's bytes untouched, or ``parquet``. (templated)
     :param schema: pyarrow's type names of columns in parquet; the others are text.
@@ -102,16 +104,18 @@ class HrmDownloadOperator(HrmLandingOperator):
     :param hrm_conn_id: a connection of type ``visma_hrm``.
     """
 
-    template_fields: Sequence[str] = ("dataset", "job_id", "destination", "file_format")
+    template_fields: Sequence[str] = ("dataset", "job_id", "changed_after", "destination", "file_format")
 
-    def __init__(self, *, job_id: str, **kwargs: Any) -> None:
+    def __init__(self, *, job_id: str, changed_after: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.job_id = job_id
+        self.changed_after = changed_after
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Download, verify, publish."""
         hook = open_hook(self.hrm_conn_id)
-        return self._land(context, hook, completed_job(hook, self.dataset, self.job_id), changed_after=None)
+        job = completed_job(hook, self.dataset, self.job_id)
+        return self._land(context, hook, job, changed_after=self.changed_after or None)
 
 
 class HrmExportOperator(HrmLandingOperator):

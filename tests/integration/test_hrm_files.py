@@ -98,6 +98,13 @@ def test_what_lands_is_what_the_service_exported(
     assert all(entry["authorization"] is None for entry in service.journal("files"))
 
 
+def test_the_manifest_tells_where_the_export_began(service: SandboxProcess, destination: str) -> None:
+    began = "2026-01-01T00:00:00Z"
+    job_id = VismaHrmHook(CONN_ID).start_export("employees", changed_after=began)
+    assert download(destination, job_id=job_id, changed_after=began)["changed_after"] == began
+    assert download(destination)["changed_after"] is None
+
+
 def test_parquet_has_the_values_of_the_csv(service: SandboxProcess, destination: str) -> None:
     service.settings(hrm_parts=2, files_bom=True, files_crlf=True)
     job_id = VismaHrmHook(CONN_ID).start_export("employees")
