@@ -12,9 +12,10 @@ import requests
 from zeep.wsdl import Document
 
 from airflow_provider_visma.exceptions import VismaContentError, VismaError, VismaUnavailableError
+from airflow_provider_visma.hooks._connection import ConnectionSettings
 from airflow_provider_visma.protocols import wsdl_cache
 from airflow_provider_visma.protocols.wsdl_cache import WsdlCache, load_wsdl
-from tests.unit.protocols.file_host import Answer, FileHost, scripted
+from tests.unit.protocols.file_host import Answer, FileHost, scripted, tls_server
 from tests.unit.protocols.soap_documents import WSDL
 
 URL = "https://people.example.invalid/people.asmx?WSDL"
@@ -124,3 +125,16 @@ def test_a_wsdl_beyond_the_size_limit_is_refused(tmp_path: Path, monkeypatch: py
     ):
         load(host, WsdlCache(tmp_path))
     assert os.listdir(tmp_path) == []
+
+
+def test_the_connections_word_on_tls_goes_for_its_wsdl_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, certificate = tls_server(tmp_path, "localhost")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "of-the-machine.pem"))
+    connection = ConnectionSettings("c", "S", "https://localhost", None, None, {"verify": str(certificate)})
+    with FileHost(scripted(Answer(body=WSDL.read_bytes())), context=server) as host:
+        url = f"https://localhost:{host.port}/?WSDL"
+        cache = WsdlCache(tmp_path / "wsdl")
+        document = load_wsdl(url, session=connection.requests_session(), cache=cache, system="S")
+    assert list(document.services) == ["People"]
