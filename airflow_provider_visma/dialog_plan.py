@@ -254,8 +254,9 @@ def guard(plan: Plan, *, max_share: float, minimum: int, approval: Approval | No
     """Return why *plan* must not be applied without a person's word; empty where it may.
 
     Counted are changes to users that Dialog holds, as a share of those users, once it holds *minimum*
-    of them. New users do not count: the first import creates everybody, and so does the retry of one
-    that was killed half-way. Nobody is ever removed, so those gone from Nmbrs do not count either.
+    of them. New users do not count by themselves: the first import creates everybody, and so does the
+    retry of one that was killed half-way. Nobody is ever removed, so those gone from Nmbrs do not count
+    by themselves either. Both at once do: that is another source, such as a mistyped domain.
     A field that would lose its value for more than a twentieth of them stops the run as well: a source
     that no longer tells something looks like everybody losing it.
     A source without a single employee stops the run whenever Dialog holds a user.
@@ -270,14 +271,13 @@ def guard(plan: Plan, *, max_share: float, minimum: int, approval: Approval | No
         reasons.append(f"Nmbrs lists no employee at all, while Dialog holds {plan.held_users} users of it")
     if plan.held_users < minimum:
         return tuple(reasons)
-    changing = [
-        line
-        for line in plan.lines
-        if isinstance(line, Update) and line.kind is Kind.USER and digest(line) not in approval.digests
-    ]
+    writes = [line for line in plan.writes if line.kind is Kind.USER and digest(line) not in approval.digests]
+    changing = [line for line in writes if isinstance(line, Update)]
     emptied = Counter(change.field for line in changing for change in line.changes if change.new is None)
+    gone = sum(isinstance(line, Gone) and line.kind is Kind.USER for line in plan.lines)
     for what, count, limit in (
         ("change", len(changing), max_share),
+        ("be gone and as many others new", min(gone, len(writes) - len(changing)), max_share),
         *((f"lose their {name}", count, _EMPTIED_SHARE) for name, count in sorted(emptied.items())),
     ):
         if count > limit * plan.held_users:

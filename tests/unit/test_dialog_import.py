@@ -454,6 +454,20 @@ def test_the_guard_stops_when_a_field_would_be_lost_to_more_than_a_twentieth_of_
     assert guard(lost, max_share=0.2, minimum=101) == ()
 
 
+@pytest.mark.parametrize(
+    ("new", "gone", "stops"), [(100, 20, False), (20, 100, False), (21, 21, True), (100, 100, True)]
+)
+def test_the_guard_stops_when_the_source_holds_other_people(new: int, gone: int, stops: bool) -> None:
+    people = [employee(i) for i in range(gone + 1, 101 + new)]
+    other = plan(*people, users=tuple(user(i) for i in range(1, 101)))
+
+    told = guard(other, max_share=0.2, minimum=25)
+
+    expected = f"{min(new, gone)} of the 100 users in Dialog would be gone and as many others new"
+    assert [reason.startswith(expected) for reason in told] == ([True] if stops else [])
+    assert guard(other, max_share=0.2, minimum=25, approval=Approval.of(other.records())) == ()
+
+
 def test_the_guard_does_not_mind_fields_of_users_who_are_left_alone() -> None:
     people = [employee(i, functions=()) for i in range(1, 101)]
     held = tuple(user(i, state="linked") for i in range(1, 101))
