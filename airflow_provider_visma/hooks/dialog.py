@@ -1,7 +1,7 @@
 """Dialog, from an Airflow connection.
 
 Dialog publishes no import API: what is spoken here is SCIM 2.0 (RFC 7644), the standard for bringing
-people into a service, and the extensions in :mod:`airflow_provider_visma.dialog_models` are our own.
+people into a service; the extensions in :mod:`airflow_provider_visma.dialog_import.resources` are ours.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from airflow_provider_visma.hooks._connection import ConnectionSettings
 from airflow_provider_visma.protocols.http import build_client
 
 if TYPE_CHECKING:
-    from airflow_provider_visma.dialog_import import Content
-    from airflow_provider_visma.dialog_plan import Create, Held, Update
-    from airflow_provider_visma.dialog_service import DialogService
-    from airflow_provider_visma.dialog_writer import WriteReport
+    from airflow_provider_visma.dialog_import.plan import Create, Held, Update
+    from airflow_provider_visma.dialog_import.planning import Content
+    from airflow_provider_visma.dialog_import.service import DialogService
+    from airflow_provider_visma.dialog_import.writer import WriteReport
 
 _SYSTEM = "Dialog"
 _MAX_CONCURRENCY = 8
@@ -62,8 +62,8 @@ class DialogHook(BaseHook):
         if self._service is None:
             # Imported here: scim2-models takes a second, and every DAG file that names an operator of
             # ours imports the hook's package.
-            from airflow_provider_visma.dialog_models import EXTENSIONS, RESOURCES
-            from airflow_provider_visma.dialog_service import DialogService
+            from airflow_provider_visma.dialog_import.resources import EXTENSIONS, RESOURCES
+            from airflow_provider_visma.dialog_import.service import DialogService
             from airflow_provider_visma.protocols.scim import ScimService
 
             settings = ConnectionSettings.read(self.get_connection(self.dialog_conn_id), system=_SYSTEM)
@@ -92,19 +92,19 @@ class DialogHook(BaseHook):
 
     def users(self) -> Iterator[Held]:
         """Yield the users in Dialog, page by page."""
-        from airflow_provider_visma.dialog_plan import Kind
+        from airflow_provider_visma.dialog_import.plan import Kind
 
         return self.get_conn().read(Kind.USER)
 
     def departments(self) -> Iterator[Held]:
         """Yield the departments in Dialog, page by page."""
-        from airflow_provider_visma.dialog_plan import Kind
+        from airflow_provider_visma.dialog_import.plan import Kind
 
         return self.get_conn().read(Kind.DEPARTMENT)
 
     def functions(self) -> Iterator[Held]:
         """Yield the functions in Dialog, page by page."""
-        from airflow_provider_visma.dialog_plan import Kind
+        from airflow_provider_visma.dialog_import.plan import Kind
 
         return self.get_conn().read(Kind.FUNCTION)
 
@@ -114,7 +114,7 @@ class DialogHook(BaseHook):
 
     def write(self, lines: Iterable[Create | Update]) -> WriteReport:
         """Send a plan's changes: by Bulk where the service has it, else with bounded concurrency."""
-        from airflow_provider_visma.dialog_writer import DialogWriter
+        from airflow_provider_visma.dialog_import.writer import DialogWriter
 
         service = self.get_conn()
         return DialogWriter(service, max_concurrency=self._max_concurrency).write(lines)

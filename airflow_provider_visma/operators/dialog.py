@@ -29,9 +29,9 @@ from airflow_provider_visma.storage import Publication, read_jsonl, read_manifes
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_provider_visma.dialog_plan import Approval, Plan
-    from airflow_provider_visma.dialog_rules import DebtorLists
-    from airflow_provider_visma.dialog_writer import WriteReport
+    from airflow_provider_visma.dialog_import.plan import Approval, Plan
+    from airflow_provider_visma.dialog_import.rules import DebtorLists
+    from airflow_provider_visma.dialog_import.writer import WriteReport
     from airflow_provider_visma.nmbrs_records import SnapshotEmployee
 
 _PLAN_FILE = "plan.jsonl"
@@ -87,7 +87,7 @@ class DialogImportOperator(VismaOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Plan, guard, apply, report."""
-        from airflow_provider_visma.dialog_import import make_plan
+        from airflow_provider_visma.dialog_import.planning import make_plan
         from airflow_provider_visma.hooks.dialog import DialogHook
 
         snapshot = _Snapshot(self.snapshot)
@@ -118,7 +118,7 @@ class DialogImportOperator(VismaOperator):
         return manifest
 
     def _reasons(self, plan: Plan) -> list[str]:
-        from airflow_provider_visma.dialog_plan import guard
+        from airflow_provider_visma.dialog_import.plan import guard
 
         if self.guard not in ("stop", "off"):
             raise ValueError(f"guard is stop or off, not {self.guard!r}")
@@ -132,7 +132,7 @@ class DialogImportOperator(VismaOperator):
 
     def _approval(self) -> Approval | None:
         """Return the changes that a person let through, from the very plan file that was shown."""
-        from airflow_provider_visma.dialog_plan import Approval
+        from airflow_provider_visma.dialog_import.plan import Approval
 
         approved = (self.approved or {}).get("approved_plan")
         if not approved:
@@ -166,7 +166,7 @@ class DialogImportOperator(VismaOperator):
     def _stage_report(
         self, publication: Publication, plan: Plan, report: WriteReport, told: dict[str, Any]
     ) -> None:
-        from airflow_provider_visma.dialog_plan import SetAside
+        from airflow_provider_visma.dialog_import.plan import SetAside
 
         aside = (asdict(line) for line in plan.lines if isinstance(line, SetAside))
         stage_jsonl(publication, "set_aside.jsonl", aside)
@@ -262,7 +262,7 @@ class _Snapshot:
 
     def lists(self) -> DebtorLists:
         """Return the debtors' departments and functions."""
-        from airflow_provider_visma.dialog_rules import DebtorLists
+        from airflow_provider_visma.dialog_import.rules import DebtorLists
         from airflow_provider_visma.nmbrs_records import DebtorDepartment, DebtorFunction
 
         return DebtorLists(
@@ -273,8 +273,8 @@ class _Snapshot:
 
 def _delivered(plan: Plan, report: WriteReport) -> dict[str, int]:
     """Return what really happened, in place of what the plan foresaw."""
-    from airflow_provider_visma.dialog_plan import Kind
-    from airflow_provider_visma.dialog_writer import Outcome
+    from airflow_provider_visma.dialog_import.plan import Kind
+    from airflow_provider_visma.dialog_import.writer import Outcome
 
     return {
         "created": report.counts[Outcome.CREATED, Kind.USER],

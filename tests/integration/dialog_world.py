@@ -10,12 +10,12 @@ from typing import Any
 
 from airflow.sdk import ObjectStoragePath
 
-from airflow_provider_visma.dialog_import import make_plan
-from airflow_provider_visma.dialog_models import EXTENSIONS, RESOURCES
-from airflow_provider_visma.dialog_plan import Plan
-from airflow_provider_visma.dialog_rules import DebtorLists
-from airflow_provider_visma.dialog_service import DialogService
-from airflow_provider_visma.dialog_writer import DialogWriter, WriteReport
+from airflow_provider_visma.dialog_import.plan import Plan
+from airflow_provider_visma.dialog_import.planning import make_plan
+from airflow_provider_visma.dialog_import.resources import EXTENSIONS, RESOURCES
+from airflow_provider_visma.dialog_import.rules import DebtorLists
+from airflow_provider_visma.dialog_import.service import DialogService
+from airflow_provider_visma.dialog_import.writer import DialogWriter, WriteReport
 from airflow_provider_visma.nmbrs_records import (
     DebtorDepartment,
     DebtorFunction,

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_visma.dialog_models import RESOURCES
-from airflow_provider_visma.dialog_plan import Kind
+from airflow_provider_visma.dialog_import.plan import Kind
+from airflow_provider_visma.dialog_import.resources import RESOURCES
 from airflow_provider_visma.exceptions import (
     VismaError,
     VismaGuardError,

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_visma.dialog_plan import Kind
-from airflow_provider_visma.dialog_writer import Outcome
+from airflow_provider_visma.dialog_import.plan import Kind
+from airflow_provider_visma.dialog_import.writer import Outcome
 from airflow_provider_visma.exceptions import (
     VismaAuthenticationError,
     VismaError,

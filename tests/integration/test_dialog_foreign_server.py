@@ -15,9 +15,9 @@ from scim2_server.testserver.application import BearerTokenApplication
 from scim2_server.testserver.cli import ThreadingWSGIServer
 from scim2_server.utils import load_default_provider
 
-from airflow_provider_visma.dialog_import import make_plan
-from airflow_provider_visma.dialog_plan import Plan
-from airflow_provider_visma.dialog_rules import DebtorLists, UserFields
+from airflow_provider_visma.dialog_import.plan import Plan
+from airflow_provider_visma.dialog_import.planning import make_plan
+from airflow_provider_visma.dialog_import.rules import DebtorLists, UserFields
 from airflow_provider_visma.exceptions import VismaAuthenticationError
 from airflow_provider_visma.hooks.dialog import DialogHook
 from airflow_provider_visma.nmbrs_records import (

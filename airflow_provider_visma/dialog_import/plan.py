@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
 from typing import Any
 
-from airflow_provider_visma.dialog_rules import SOURCE_REASONS, EntryFields, SetAsideReason, UserFields
+from airflow_provider_visma.dialog_import.rules import SOURCE_REASONS, EntryFields, SetAsideReason, UserFields
 
 Fields = UserFields | EntryFields
 

@@ -23,9 +23,9 @@ from scim2_models import (
     User,
 )
 
-from airflow_provider_visma.dialog_import import ALL_FIELDS, IMPORTED
-from airflow_provider_visma.dialog_plan import Create, FieldChange, Held, Kind, Update
-from airflow_provider_visma.dialog_rules import EntryFields, UserFields
+from airflow_provider_visma.dialog_import.plan import Create, FieldChange, Held, Kind, Update
+from airflow_provider_visma.dialog_import.planning import ALL_FIELDS, IMPORTED
+from airflow_provider_visma.dialog_import.rules import EntryFields, UserFields
 
 
 class DialogUser(Extension):

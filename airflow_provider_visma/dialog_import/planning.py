@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass, field, fields
 from datetime import date
 
-from airflow_provider_visma.dialog_plan import (
+from airflow_provider_visma.dialog_import.plan import (
     Ambiguous,
     Create,
     Frozen,
@@ -25,7 +25,7 @@ from airflow_provider_visma.dialog_plan import (
     Update,
     diff,
 )
-from airflow_provider_visma.dialog_rules import (
+from airflow_provider_visma.dialog_import.rules import (
     Candidate,
     DebtorLists,
     EntryFields,

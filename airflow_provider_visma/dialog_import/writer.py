@@ -16,9 +16,9 @@ from itertools import groupby
 
 import tenacity
 
-from airflow_provider_visma.dialog_import import updated
-from airflow_provider_visma.dialog_plan import Create, Frozen, Held, Kind, Update
-from airflow_provider_visma.dialog_service import DialogService
+from airflow_provider_visma.dialog_import.plan import Create, Frozen, Held, Kind, Update
+from airflow_provider_visma.dialog_import.planning import updated
+from airflow_provider_visma.dialog_import.service import DialogService
 from airflow_provider_visma.exceptions import (
     VismaAuthenticationError,
     VismaConflictError,

@@ -13,8 +13,9 @@ from typing import Any, cast
 import tenacity
 from scim2_models import Resource
 
-from airflow_provider_visma.dialog_import import Content
-from airflow_provider_visma.dialog_models import (
+from airflow_provider_visma.dialog_import.plan import Create, Held, Kind, Update
+from airflow_provider_visma.dialog_import.planning import Content
+from airflow_provider_visma.dialog_import.resources import (
     EXTENSIONS,
     RESOURCES,
     held,
@@ -23,7 +24,6 @@ from airflow_provider_visma.dialog_models import (
     storable_fields,
     wanted_attributes,
 )
-from airflow_provider_visma.dialog_plan import Create, Held, Kind, Update
 from airflow_provider_visma.exceptions import VismaContentError
 from airflow_provider_visma.protocols.scim import ListChangedError, ScimService
 from airflow_provider_visma.protocols.scim_bulk import BulkItem

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_visma.dialog_import import ALL_FIELDS, Content, make_plan, updated
-from airflow_provider_visma.dialog_plan import (
+from airflow_provider_visma.dialog_import.plan import (
     Ambiguous,
     Approval,
     Create,
@@ -24,7 +23,8 @@ from airflow_provider_visma.dialog_plan import (
     Update,
     guard,
 )
-from airflow_provider_visma.dialog_rules import (
+from airflow_provider_visma.dialog_import.planning import ALL_FIELDS, Content, make_plan, updated
+from airflow_provider_visma.dialog_import.rules import (
     DebtorLists,
     EntryFields,
     SetAsideReason,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_visma.dialog_models import CoreUser, held
-from airflow_provider_visma.dialog_plan import Kind
-from airflow_provider_visma.dialog_rules import UserFields
+from airflow_provider_visma.dialog_import.plan import Kind
+from airflow_provider_visma.dialog_import.resources import CoreUser, held
+from airflow_provider_visma.dialog_import.rules import UserFields
 
 
 @pytest.mark.parametrize("address", ["iemand@intranet", "a..b@example.com", "geen adres"])
