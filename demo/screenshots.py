@@ -26,7 +26,9 @@ def take(pictures: Path) -> None:
         _signed_in(airflow) as page,
     ):
         _open_form(page, airflow.url, connection_id="visma_hrm_default", label="Visma.net HRM & Payroll")
-        page.get_by_role("dialog").screenshot(path=pictures / "connection-form.png")
+        for section, name in (("Standard", "connection-form"), ("Extra", "connection-form-extra")):
+            _unfold(page, f"{section} Fields")
+            page.get_by_role("dialog").screenshot(path=pictures / f"{name}.png")
         run_id = airflow.api.run(IMPORT_DAG)
         airflow.api.wait_for_run(IMPORT_DAG, run_id, seconds=RUN_SECONDS)
         page.set_viewport_size({"width": 1280, "height": 700})
@@ -56,8 +58,14 @@ def _open_form(page: Page, url: str, *, connection_id: str, label: str) -> None:
     page.get_by_role("combobox").last.click()
     page.keyboard.type(label)
     page.keyboard.press("Enter")
-    page.get_by_role("button", name="Extra Fields", exact=True).click()
-    page.wait_for_timeout(500)  # the section unfolds in an animation
+
+
+def _unfold(page: Page, section: str) -> None:
+    button = page.get_by_role("button", name=section, exact=True)
+    button.wait_for()
+    if button.get_attribute("aria-expanded") != "true":
+        button.click()
+    page.wait_for_timeout(500)  # it unfolds in an animation
 
 
 if __name__ == "__main__":
