@@ -1,11 +1,13 @@
-"""A 500 MB export, downloaded by curl, through the hook and by an operator, in turns.
+"""A 500 MB export, downloaded by curl, by our download alone, through the hook and by an operator, in turns.
 
-curl only writes what comes. The hook checks the length, hashes, and lets the file appear when it is whole;
-an operator also reads the header, counts the records and writes a manifest.
+curl only writes what comes, and so does our download alone: like beside like. The hook also hashes and lets
+the file appear when it is whole; an operator reads the header, counts the records and writes a manifest
+besides. What hashing costs by itself is shown too: nothing that hashes can be faster.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import resource
@@ -15,6 +17,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +31,7 @@ if TYPE_CHECKING:
     from airflow_provider_visma.hooks.hrm import VismaHrmHook
 
 ROUNDS = 7
-WAYS = ("hook", "operator")
+WAYS = ("download", "hook", "operator")
 SIZES = (50_000_000, 500_000_000)
 DATASET = "benchmark"
 GOAL_GROWTH = 32 * 2**20
@@ -36,17 +40,46 @@ GOAL_GROWTH = 32 * 2**20
 def download(way: str, job_id: str, folder: ObjectStoragePath) -> dict[str, float]:
     """Download the files of a job in this process; return seconds, bytes and the growth of memory.
 
-    :param way: ``hook`` or ``operator``.
+    :param way: one of ``WAYS``.
     """
     from airflow_provider_visma.hooks.hrm import VismaHrmHook
 
     hook = VismaHrmHook()
     job = hook.get_job(DATASET, job_id)
-    _warm_up(folder)
+    run = {"download": _alone, "hook": _by_hook, "operator": _by_operator}[way]
+    _warm_up()
     before = _peak()
     began = time.perf_counter()
-    size = _by_hook(hook, job, folder) if way == "hook" else _by_operator(hook, job, folder)
+    size = run(hook, job, folder)
     return {"seconds": time.perf_counter() - began, "bytes": size, "growth": _peak() - before}
+
+
+class _PlainFile:
+    """A sink that does what curl does."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("wb", buffering=0)
+
+    def write(self, chunk: bytes) -> None:
+        self._file.write(chunk)
+
+    def restart(self) -> None:
+        self._file.seek(0)
+        self._file.truncate()
+
+    def __enter__(self) -> _PlainFile:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._file.close()
+
+
+def _alone(hook: VismaHrmHook, job: ExportJob, folder: ObjectStoragePath) -> int:
+    from airflow_provider_visma.hooks.hrm_files import download_job
+
+    target = Path(folder.path)
+    download_job(hook, job, open_part=lambda number: _PlainFile(target))
+    return target.stat().st_size
 
 
 def _by_hook(hook: VismaHrmHook, job: ExportJob, folder: ObjectStoragePath) -> int:
@@ -66,15 +99,19 @@ def _by_operator(hook: VismaHrmHook, job: ExportJob, folder: ObjectStoragePath) 
     return size
 
 
-def _warm_up(folder: ObjectStoragePath) -> None:
-    """Load what Airflow has loaded long before a task comes to its files: plugins, file systems."""
-    from airflow.sdk.lineage import get_hook_lineage_collector
+def _warm_up() -> None:
+    """Publish something, for what a process loads once: plugins, file systems, asset handlers."""
+    from airflow.sdk import ObjectStoragePath
 
     import airflow_provider_visma.hooks.hrm_files
     import airflow_provider_visma.hrm_landing  # noqa: F401
+    from airflow_provider_visma.storage import Publication
 
-    get_hook_lineage_collector()
-    assert folder.fs
+    with (
+        tempfile.TemporaryDirectory() as elsewhere,
+        Publication(ObjectStoragePath(f"file://{elsewhere}/warm")) as publication,
+    ):
+        publication.publish({})
 
 
 def _peak() -> int:
@@ -84,7 +121,7 @@ def _peak() -> int:
 def _ours(sandbox: SandboxProcess, way: str, job_id: str, folder: Path) -> dict[str, float]:
     answer = subprocess.run(
         [sys.executable, "-m", "benchmarks.downloads", way, job_id, f"file://{folder}"],
-        env={**os.environ, **sandbox.environment(), "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR"},
+        env={**os.environ, **sandbox.environment()},
         stdout=subprocess.PIPE,
         text=True,
         check=True,
@@ -118,49 +155,72 @@ def _job(sandbox: SandboxProcess, size: int) -> tuple[str, str]:
 
 
 def main() -> int:
-    """Print both, and whether memory grows with the file; return how many goals were missed."""
+    """Print all, and return how many goals were missed."""
     folder = Path(tempfile.mkdtemp(prefix="visma-benchmark-"))
     try:
         with start_sandbox(employees=10) as sandbox:
-            growths, faster = zip(*(_compare(sandbox, folder, size) for size in SIZES), strict=True)
+            comparisons = [_compare(sandbox, folder, size) for size in SIZES]
     finally:
         shutil.rmtree(folder)
+    growths, medians = zip(*comparisons, strict=True)
+    large = medians[-1]
     missed = [
         goal
         for goal, met in (
-            ("at least as fast as curl", faster[-1]),
+            ("the download as fast as curl", large["download"] <= large["curl"]),
+            ("the hook as fast as curl and a hash", large["hook"] <= large["curl | sha256sum"]),
             ("constant memory", max(growths) < GOAL_GROWTH),
         )
         if not met
     ]
-    print(
-        f"Goals missed: {', '.join(missed)}"
-        if missed
-        else "Goals met: the hook as fast as curl, constant memory"
-    )
+    print(f"  missed: {', '.join(missed)}" if missed else "  all goals met", flush=True)
     return len(missed)
 
 
-def _compare(sandbox: SandboxProcess, folder: Path, size: int) -> tuple[int, bool]:
-    """Download a file of that size in turns; return the growth of memory, and whether ours was as fast."""
+def _compare(sandbox: SandboxProcess, folder: Path, size: int) -> tuple[int, dict[str, float]]:
+    """Download a file of that size in turns; return the growth of memory and the median seconds."""
     job_id, link = _job(sandbox, size)
-    seconds: dict[str, list[float]] = {"curl": [], "curl | sha256sum": [], **{way: [] for way in WAYS}}
+    ways: dict[str, Callable[[Path], float]] = {
+        "curl": lambda target: _curl(link, target),
+        "curl | sha256sum": lambda target: _curl_hashed(link, target),
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in (*ways, *WAYS, "SHA-256 alone")}
     growth = 0
     for _ in range(ROUNDS):
-        seconds["curl"].append(_curl(link, folder / "curl.csv"))
-        seconds["curl | sha256sum"].append(_curl_hashed(link, folder / "curl.csv"))
+        for name, run in ways.items():
+            with _room(folder) as room:
+                seconds[name].append(run(room / "file"))
+                sent = (room / "file").stat().st_size
         for way in WAYS:
-            measured = _ours(sandbox, way, job_id, folder / way)
-            assert measured["bytes"] == (folder / "curl.csv").stat().st_size
+            with _room(folder) as room:
+                measured = _ours(sandbox, way, job_id, room / "file")
+            assert measured["bytes"] == sent
             seconds[way].append(measured["seconds"])
             growth = max(growth, int(measured["growth"]))
+        seconds["SHA-256 alone"].append(_hash(size))
     print(
-        f"Download of {size // 1_000_000} MB, best (median) of {ROUNDS}; memory grows by {growth >> 20} MiB"
+        f"Download of {size // 1_000_000} MB, median of {ROUNDS} (best); memory grows by {growth >> 20} MiB"
     )
-    for way, took in seconds.items():
-        print(f"  {way:16} {min(took):.2f} s ({statistics.median(took):.2f})", flush=True)
-    # The best rounds: what else the machine was doing is no property of either.
-    return growth, min(seconds["hook"]) <= min(seconds["curl"])
+    for name, took in seconds.items():
+        print(f"  {name:16} {statistics.median(took):.2f} s ({min(took):.2f})", flush=True)
+    return growth, {name: statistics.median(took) for name, took in seconds.items()}
+
+
+@contextmanager
+def _room(folder: Path) -> Iterator[Path]:
+    """Lend an empty folder: whoever overwrites a large file pays for the old one."""
+    room = Path(tempfile.mkdtemp(dir=folder))
+    yield room
+    shutil.rmtree(room)
+
+
+def _hash(size: int) -> float:
+    piece = bytes(2**20)
+    digest = hashlib.sha256()
+    began = time.perf_counter()
+    for _ in range(size // len(piece)):
+        digest.update(piece)
+    return time.perf_counter() - began
 
 
 if __name__ == "__main__":

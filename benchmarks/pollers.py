@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from statistics import quantiles
@@ -63,7 +63,7 @@ class Figures:
         )
 
 
-Poller = Callable[[str, Stopwatch], Awaitable[None]]
+Poller = Callable[[str, Stopwatch], Coroutine[Any, Any, None]]
 
 
 async def our_trigger(job_id: str, watch: Stopwatch) -> None:
@@ -147,7 +147,7 @@ async def measure(poller: Poller, job_ids: list[str]) -> Figures:
 
 async def _measured(poller: Poller, job_ids: list[str], watch: Stopwatch) -> Figures:
     async with asyncio.TaskGroup() as group:
-        tasks = []
+        tasks: list[asyncio.Task[None]] = []
         for start in range(0, len(job_ids), STARTED_PER_SECOND):
             tasks += [
                 group.create_task(poller(job_id, watch))
