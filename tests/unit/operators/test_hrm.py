@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -137,29 +135,3 @@ def test_a_link_opens_the_place_of_the_files(uri: str, address: str) -> None:
     assert HrmFilesLink().get_link(operator, ti_key=key) == ""
     operator.published_uri = uri
     assert HrmFilesLink().get_link(operator, ti_key=key) == address == browser_address(uri)
-
-
-# What a DAG costs beyond `import airflow.sdk`: its seconds, and the heavy modules that it loads.
-MEASURE = """
-import sys, time
-import airflow.sdk
-from airflow.sdk import DAG, Asset, BaseOperator, BaseOperatorLink, BaseSensorOperator, ObjectStoragePath
-from airflow.sdk import Param, RetryPolicy, dag, task, task_group
-known = set(sys.modules)
-before = time.process_time()
-exec(compile(open(sys.argv[1]).read(), sys.argv[1], "exec"), {"__name__": "parsed"})
-print(time.process_time() - before)
-heavy = {"httpx", "requests", "zeep", "lxml", "pyarrow", "aiohttp", "urllib3", "tenacity"}
-print(*sorted(heavy & (set(sys.modules) - known)))
-"""
-
-
-@pytest.mark.parametrize("name", ["hrm_csv_export", "hrm_incremental_export"])
-def test_a_dag_is_parsed_in_little_time_and_without_anything_heavy(name: str) -> None:
-    command = [sys.executable, "-c", MEASURE, str(ROOT / "dags" / f"{name}.py")]
-    runs = [
-        subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
-        for _ in range(3)
-    ]
-    assert min(float(seconds) for seconds, _ in runs) < 0.15
-    assert [heavy for _, heavy in runs] == [""] * 3
