@@ -41,7 +41,8 @@ format: $(STAMP) ## Rewrite the code in the one style
 	$(RUN)ruff check --fix .
 	$(RUN)ruff format .
 
-bench: $(STAMP) ## Measure each hot path beside its peers
+bench: $(STAMP) ## Measure each hot path beside its peers; installs Debian's curl where it is missing
+	command -v curl || apt-get install --yes curl
 	$(RUN)python -m benchmarks
 
 screenshots: $(STAMP) ## Take the pictures in docs/images; installs Debian's chromium where it is missing

@@ -7,7 +7,6 @@ answers beyond a size or in a compression it did not ask for, and says nothing s
 
 from __future__ import annotations
 
-import hashlib
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -17,7 +16,6 @@ from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 
@@ -39,7 +37,6 @@ __all__ = [
     "build_client",
     "httpx",
     "network_error",
-    "redacted_url",
     "retry_after_seconds",
     "status_error",
     "tls_context",
@@ -275,12 +272,3 @@ def network_error(
         conn_id=conn_id,
         advice="Check the address, the proxy and the network; a retry asks again.",
     )
-
-
-def redacted_url(url: str) -> str:
-    """Return scheme and host of *url* with a short hash of its path: enough to recognise, not to use."""
-    parts = urlsplit(url)
-    path_hash = hashlib.sha256(parts.path.encode()).hexdigest()[:12]
-    host = parts.hostname or ""
-    port = f":{parts.port}" if parts.port else ""
-    return f"{parts.scheme}://{host}{port}/#{path_hash}"

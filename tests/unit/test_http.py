@@ -26,7 +26,6 @@ from airflow_provider_visma.protocols.http import (
     build_client,
     httpx,
     network_error,
-    redacted_url,
     retry_after_seconds,
     status_error,
     tls_context,
@@ -98,25 +97,6 @@ def test_a_network_error_keeps_nothing_of_the_address() -> None:
     error = network_error(httpx.ConnectError("https://h/?sig=canary"), system="s", operation="o")
     assert str(error).startswith("s o: no answer (ConnectError)")
     assert "canary" not in str(error)
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "https://files.example.com/exports/canary/a.csv?sig=canary",
-        "https://canary:canary@files.example.com/canary#canary",
-    ],
-)
-def test_a_redacted_address_keeps_the_host_and_no_secret(url: str) -> None:
-    assert redacted_url(url).startswith("https://files.example.com/#")
-    assert "canary" not in redacted_url(url)
-
-
-def test_redacted_addresses_tell_files_apart() -> None:
-    one, other = redacted_url("https://h:8/a?x"), redacted_url("https://h:8/b?x")
-    assert one != other
-    assert one == redacted_url("https://h:8/a?y")
-    assert one.startswith("https://h:8/")
 
 
 # Bounds
