@@ -166,16 +166,6 @@ class NmbrsClient:
             (line,) = (line for line in status if line.startswith("VmHWM:"))
         return int(line.split()[1]) << 10
 
-    def cut_short(self, url: str, **headers: str) -> tuple[HTTPMessage, bytes]:
-        """The headers and the beginning of a body that ends before its announced length."""
-        parts = urlsplit(url)
-        with closing(HTTPConnection(parts.netloc, timeout=10)) as connection:
-            connection.request("GET", f"{parts.path}?{parts.query}", headers=headers)
-            answer = connection.getresponse()
-            with pytest.raises(IncompleteRead) as cut:
-                answer.read()
-        return answer.headers, cut.value.partial
-
 
 def links_in(body: dict[str, Any]) -> list[str]:
     (field,) = (name for name in body if name.endswith("FileUris"))
