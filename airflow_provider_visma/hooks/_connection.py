@@ -104,6 +104,10 @@ class ConnectionSettings:
             )
         return number
 
+    def is_on(self, key: str) -> bool:
+        """Return whether the switch *key* among the extras is on; from the form it is a boolean or text."""
+        return str(self.extra.get(key)).strip().lower() == "true"
+
     @property
     def limits(self) -> HttpLimits:
         """Bounds on a call, with the connection's own time-out."""

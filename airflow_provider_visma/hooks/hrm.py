@@ -81,8 +81,7 @@ class VismaHrmHook(BaseHook):
         """Where the connection allows export files to come from: by default the API's own host."""
         connection = self.settings.connection
         hosts = str(connection.extra.get("file_hosts") or urlsplit(connection.base_url).hostname).split()
-        insecure = str(connection.extra.get("allow_insecure_files")).strip().lower() == "true"
-        return LinkRules(hosts=tuple(hosts), allow_insecure=insecure)
+        return LinkRules(hosts=tuple(hosts), allow_insecure=connection.is_on("allow_insecure_files"))
 
     def requests_session(self) -> requests.Session:
         """Return a session for the file host: the connection's proxy and TLS, and no credentials."""

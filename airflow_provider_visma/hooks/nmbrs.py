@@ -215,7 +215,7 @@ class NmbrsHook(BaseHook):
     def personal_info(self, company_id: int, *, report: ReadReport | None = None) -> Iterator[PersonalInfo]:
         """Yield name and work e-mail of everybody in a company, former employees too."""
         readings = _readings()
-        without_bsn = str(self.settings.extra.get("personal_info_without_bsn")).strip().lower() == "true"
+        without_bsn = self.settings.is_on("personal_info_without_bsn")
         reading = readings.PERSONAL_INFO_WITHOUT_BSN if without_bsn else readings.PERSONAL_INFO
         return self._records(reading, report, CompanyID=company_id)
 

@@ -299,4 +299,4 @@ class HrmExportOperator(HrmLandingOperator):
         return str(self.full_refresh).strip().lower() == "true"
 
     def _sleep(self, seconds: float) -> None:
-        time.sleep(seconds)
+        time.sleep(seconds)  # only with deferrable=False, where the author wants the worker to wait

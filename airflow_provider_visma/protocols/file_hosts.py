@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 import urllib3
 
-from airflow_provider_visma.protocols.http import HttpLimits
+from airflow_provider_visma.protocols.http import HttpLimits, tls_context
 from airflow_provider_visma.protocols.links import Destination, LinkRules, Resolver, resolve_host
 
 FILE_LIMITS = HttpLimits(read=120.0, total=4 * 3600.0, max_bytes=64 * 1024**3)
@@ -64,13 +64,7 @@ class FileHostAccess:
         )
 
     def _tls(self) -> ssl.SSLContext:
-        if isinstance(self.verify, ssl.SSLContext):
-            return self.verify
-        context = ssl.create_default_context()
-        if not self.verify:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        return context
+        return tls_context(self.verify) if isinstance(self.verify, bool) else self.verify
 
 
 def _proxy_authorization(proxy: str) -> dict[str, str] | None:
