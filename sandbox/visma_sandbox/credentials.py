@@ -13,3 +13,9 @@ HRM_CLIENT_SECRET: Final = "visma-sandbox-client-secret"  # noqa: S105 - synthet
 HRM_TENANT_ID: Final = "5a2d0b0c-0000-4000-8000-000000000001"
 
 DIALOG_TOKEN: Final = "visma-sandbox-dialog-token"  # noqa: S105 - synthetic
+
+SEVERA_KEY: Final = "visma-sandbox-severa-key-administrator"
+SEVERA_NARROW_KEY: Final = "visma-sandbox-severa-key-narrow"
+SEVERA_INACTIVE_KEY: Final = "visma-sandbox-severa-key-inactive"
+SEVERA_OLD_KEY: Final = "visma-sandbox-severa-key-before-regeneration"
+SEVERA_NO_RIGHT_KEY: Final = "visma-sandbox-severa-key-without-soap-right"
