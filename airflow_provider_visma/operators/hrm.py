@@ -12,9 +12,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_visma.exceptions import VismaContentError, VismaError
+from airflow_provider_visma.export_assets import HRM, Watermark
 from airflow_provider_visma.export_jobs import Attachment, ExportJob, Poller, outcome_error
 from airflow_provider_visma.export_request import SYSTEM, ExportRequest, column_names
-from airflow_provider_visma.hrm_assets import Watermark, watermark_asset
 from airflow_provider_visma.operators._hrm_job import StartedExport, completed_job, look_at, open_hook
 from airflow_provider_visma.operators._hrm_landing import HrmLandingOperator
 from airflow_provider_visma.operators.base import VismaOperator
@@ -152,6 +152,7 @@ class HrmExportOperator(HrmLandingOperator):
         "exclude_fields",
         "file_format",
     )
+    keeps_watermark = True
 
     def __init__(
         self,
@@ -176,18 +177,13 @@ class HrmExportOperator(HrmLandingOperator):
         self.max_poll_interval = max_poll_interval
         self.deferrable = deferrable
 
-    @classmethod
-    def _ports(cls, hrm_conn_id: str, inlets: Sequence[Any], outlets: Sequence[Any]) -> dict[str, list[Any]]:
-        watermarks = watermark_asset(hrm_conn_id)
-        others = [inlet for inlet in inlets or () if inlet != watermarks]
-        return super()._ports(hrm_conn_id, [watermarks, *others], outlets)
-
     def execute(self, context: Context) -> dict[str, Any]:
         """Start the job or come back to it, and wait."""
         hook = open_hook(self.hrm_conn_id)
         landing = self._landing(context)
         started = StartedExport.of(context)
-        basis = self._watermark(context, hook).get()
+        watermark = self._watermark(context, hook).get()
+        basis = watermark if isinstance(watermark, str) else None
         scope = self._request(self.changed_after or None).fingerprint(tenant_id=hook.tenant_id)
         scope = f"{scope} full" if self._is_full else scope
         if started and started.scope == scope:
@@ -282,9 +278,8 @@ class HrmExportOperator(HrmLandingOperator):
         return manifest
 
     def _watermark(self, context: Context, hook: VismaHrmHook) -> Watermark:
-        return Watermark(
-            context, hrm_conn_id=self.hrm_conn_id, tenant_id=hook.tenant_id, dataset=self.dataset
-        )
+        asset = HRM.watermarks(self.hrm_conn_id)
+        return Watermark(context, asset=asset, name=f"{hook.tenant_id}/{self.dataset}")
 
     def _request(self, changed_after: str | None) -> ExportRequest:
         return ExportRequest(

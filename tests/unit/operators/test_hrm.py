@@ -9,9 +9,9 @@ import pytest
 from airflow.sdk import DAG, ObjectStoragePath, TaskGroup
 
 from airflow_provider_visma.exceptions import VismaRequestError
-from airflow_provider_visma.hrm_assets import export_alias, watermark_asset
+from airflow_provider_visma.export_assets import HRM
 from airflow_provider_visma.hrm_landing import Landing, run_folder
-from airflow_provider_visma.operators._hrm_landing import HrmFilesLink, browser_address
+from airflow_provider_visma.operators._exports import ExportedFilesLink, browser_address
 from airflow_provider_visma.operators.hrm import (
     HrmDownloadOperator,
     HrmExportOperator,
@@ -43,16 +43,16 @@ def mapped(operator: type, **arguments: Any) -> Any:
 
 def test_a_mapped_task_declares_its_assets_when_the_dag_is_parsed() -> None:
     task = mapped(HrmExportOperator)
-    assert task.partial_kwargs["inlets"] == [watermark_asset("visma_hrm_default")]
-    assert task.partial_kwargs["outlets"] == [export_alias("visma_hrm_default")]
+    assert task.partial_kwargs["inlets"] == [HRM.watermarks("visma_hrm_default")]
+    assert task.partial_kwargs["outlets"] == [HRM.alias("visma_hrm_default")]
     assert mapped(HrmDownloadOperator, job_id="1").partial_kwargs["inlets"] == []
 
 
 def test_an_instance_of_a_mapped_task_has_them_once_with_what_the_author_added() -> None:
-    author = export_alias("own")
+    author = HRM.alias("own")
     task = mapped(HrmExportOperator, hrm_conn_id="other", outlets=[author]).unmap({"dataset": "employees"})
-    assert task.inlets == [watermark_asset("other")]
-    assert task.outlets == [export_alias("other"), author]
+    assert task.inlets == [HRM.watermarks("other")]
+    assert task.outlets == [HRM.alias("other"), author]
     assert (task.hrm_conn_id, task.dataset, task.retry_policy) == ("other", "employees", VISMA_RETRY_POLICY)
 
 
@@ -64,7 +64,7 @@ def test_default_args_name_the_connection_of_a_mapped_task_too(is_mapped: bool) 
             return HrmExportOperator.partial(**arguments).expand(dataset=["employees"])
         return HrmExportOperator(dataset="employees", **arguments)  # type: ignore[arg-type]
 
-    author = export_alias("own")
+    author = HRM.alias("own")
     with DAG("a_dag", schedule=None, default_args={"hrm_conn_id": "of_the_dag", "outlets": [author]}):
         plain = export("plain")
         # mypy reads the type of the converter of this attrs class wrongly.
@@ -73,13 +73,13 @@ def test_default_args_name_the_connection_of_a_mapped_task_too(is_mapped: bool) 
             own = export("own", hrm_conn_id="of_the_task")
     for task, conn_id in ((plain, "of_the_dag"), (grouped, "of_the_group"), (own, "of_the_task")):
         assert (task.partial_kwargs["hrm_conn_id"] if is_mapped else task.hrm_conn_id) == conn_id
-        assert task.inlets == [watermark_asset(conn_id)]
-        assert task.outlets == [export_alias(conn_id), author]
+        assert task.inlets == [HRM.watermarks(conn_id)]
+        assert task.outlets == [HRM.alias(conn_id), author]
 
 
 def test_watermarks_of_two_connections_are_kept_apart() -> None:
-    assert watermark_asset("a") != watermark_asset("b")
-    assert export_alias("a") != export_alias("b")
+    assert HRM.watermarks("a") != HRM.watermarks("b")
+    assert HRM.alias("a") != HRM.alias("b")
 
 
 @pytest.mark.parametrize(
@@ -132,6 +132,6 @@ def test_a_type_that_pyarrow_does_not_have_is_refused_before_an_export_is_starte
 def test_a_link_opens_the_place_of_the_files(uri: str, address: str) -> None:
     operator = HrmExportOperator(dataset="employees", **EXPORT)  # type: ignore[arg-type]
     key: Any = None
-    assert HrmFilesLink().get_link(operator, ti_key=key) == ""
+    assert ExportedFilesLink().get_link(operator, ti_key=key) == ""
     operator.published_uri = uri
-    assert HrmFilesLink().get_link(operator, ti_key=key) == address == browser_address(uri)
+    assert ExportedFilesLink().get_link(operator, ti_key=key) == address == browser_address(uri)
