@@ -115,4 +115,30 @@ VISMA_HRM: dict[str, Any] = {
     },
 }
 
-CONNECTION_TYPES: tuple[dict[str, Any], ...] = (NMBRS, DIALOG, VISMA_HRM)
+SEVERA: dict[str, Any] = {
+    "connection-type": "severa",
+    "hook-class-name": "airflow_provider_visma.hooks.severa.SeveraHook",
+    "hook-name": "Visma Severa",
+    "ui-field-behaviour": {
+        "hidden-fields": ["schema", "port", "login"],
+        "relabeling": {"host": "Address", "password": "API key"},
+        "placeholders": {"host": "https://sync.severa.com"},
+    },
+    "conn-fields": {
+        "quota_reserve": _optional(
+            "Calls to keep in reserve",
+            "Stop before fewer than this many of the organisation's calls of the day are left. Default 0.",
+            type="integer",
+            minimum=0,
+        ),
+        **_NETWORK_FIELDS,
+        "timeout": _optional(
+            "Time-out (s)",
+            "Seconds to wait for the next byte; large lists take minutes to begin. Default 300.",
+            type="integer",
+            minimum=1,
+        ),
+    },
+}
+
+CONNECTION_TYPES: tuple[dict[str, Any], ...] = (NMBRS, DIALOG, VISMA_HRM, SEVERA)

@@ -21,6 +21,8 @@ class VismaError(Exception):
     :param code: the system's own code, e.g. ``1002`` or ``HTTP 429``.
     :param advice: what to do about it.
     :param retry_after: seconds after which the system said to try again.
+    :ivar reason: what the system itself said. It may quote a person's data: it belongs where that data is
+        kept, never into a message or a log.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class VismaError(Exception):
         self.code = code
         self.advice = advice
         self.retry_after = retry_after
+        self.reason: str | None = None
 
     def __str__(self) -> str:
         where = " ".join(
@@ -109,6 +112,13 @@ class VismaUnavailableError(VismaTransientError):
 
 class VismaThrottledError(VismaTransientError):
     """The system asks for patience (429). A retry waits for ``retry_after`` where it was given."""
+
+
+class VismaQuotaError(VismaTransientError):
+    """The calls that the system allows per day are used up, or but for a reserve.
+
+    Nothing was carried out. A retry comes after the quota's reset, as ``retry_after`` says.
+    """
 
 
 class VismaJobFailedError(VismaTransientError):

@@ -10,6 +10,7 @@ _INTEGRATIONS = {
     "Nmbrs": ("nmbrs", "https://api.nmbrs.nl/soap/v3/EmployeeService.asmx"),
     "Dialog": ("dialog", "https://www.dialog.nl"),
     "Visma.net HRM & Payroll": ("hrm", "https://api.analytics1.hrm.visma.net/docs/openapi.html"),
+    "Visma Severa": ("severa", "https://support.severa.com/en/support/solutions/articles/77000546949"),
 }
 
 
@@ -29,12 +30,12 @@ def get_provider_info() -> dict[str, Any]:
     return {
         "package-name": "airflow-provider-visma",
         "name": "Visma",
-        "description": "Nmbrs, Dialog and Visma.net HRM & Payroll.",
+        "description": "Nmbrs, Dialog, Visma.net HRM & Payroll and Visma Severa.",
         "integrations": [
             {"integration-name": name, "external-doc-url": url, "tags": ["service"]}
             for name, (_, url) in _INTEGRATIONS.items()
         ],
-        "hooks": _modules("hooks", "nmbrs", "dialog", "hrm"),
+        "hooks": _modules("hooks", "nmbrs", "dialog", "hrm", "severa"),
         "operators": _modules("operators", "nmbrs", "dialog", "hrm"),
         "sensors": _modules("sensors", "hrm"),
         "triggers": _modules("triggers", "hrm"),
