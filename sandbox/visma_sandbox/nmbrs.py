@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -39,6 +39,7 @@ from visma_sandbox.nmbrs_routing import (
     settled_version,
 )
 from visma_sandbox.nmbrs_wsdl import SERVICES, Operation, namespace, operations, wsdl
+from visma_sandbox.text_answers import send_text
 
 if TYPE_CHECKING:
     from visma_sandbox.app import Sandbox
@@ -68,7 +69,6 @@ SETTINGS: Final[Mapping[str, Any]] = {
     "nmbrs_document_limit": 25 << 20,
     "nmbrs_document_types": list(DOCUMENT_TYPES),
 }
-_PIECE: Final = 64 << 10
 _UNKNOWN: Final = "unknown"
 
 
@@ -160,7 +160,7 @@ class _Nmbrs:
         else:
             pieces = self._texts(exchange, version, operation, read(given))
         headers = {"Content-Type": CONTENT_TYPE[version], "Cache-Control": "private, max-age=0"}
-        return await _send(exchange, pieces, headers)
+        return await send_text(exchange, pieces, headers=headers)
 
     def _texts(
         self, exchange: Exchange, version: SoapVersion, operation: Operation, items: Iterator[str]
@@ -231,34 +231,3 @@ def _incoming(request: web.Request) -> Incoming:
         action=request.headers.get("SOAPAction"),
         action_parameter=parameters.get("action"),
     )
-
-
-async def _send(exchange: Exchange, texts: Iterator[str], headers: dict[str, str]) -> web.StreamResponse:
-    """Send a small answer whole, with its length, and a large one in pieces while it is made."""
-    pieces = _pieces(texts)
-    first = next(pieces, b"")
-    second = next(pieces, None)
-    if second is None:
-        return await exchange.respond(web.Response(body=first, headers=headers))
-
-    async def all_pieces() -> AsyncIterator[bytes]:
-        yield first
-        yield second
-        for piece in pieces:
-            await asyncio.sleep(0)  # others want to be answered meanwhile
-            yield piece
-
-    return await exchange.stream(all_pieces(), headers=headers)
-
-
-def _pieces(texts: Iterator[str]) -> Iterator[bytes]:
-    waiting: list[str] = []
-    size = 0
-    for text in texts:
-        waiting.append(text)
-        size += len(text)
-        if size >= _PIECE:
-            yield "".join(waiting).encode()
-            waiting, size = [], 0
-    if waiting:
-        yield "".join(waiting).encode()
