@@ -17,5 +17,6 @@ DIALOG_TOKEN: Final = "visma-sandbox-dialog-token"  # noqa: S105 - synthetic
 SEVERA_KEY: Final = "visma-sandbox-severa-key-administrator"
 SEVERA_NARROW_KEY: Final = "visma-sandbox-severa-key-narrow"
 SEVERA_INACTIVE_KEY: Final = "visma-sandbox-severa-key-inactive"
+SEVERA_NEW_KEY: Final = "visma-sandbox-severa-key-regenerated"
 SEVERA_OLD_KEY: Final = "visma-sandbox-severa-key-before-regeneration"
 SEVERA_NO_RIGHT_KEY: Final = "visma-sandbox-severa-key-without-soap-right"
