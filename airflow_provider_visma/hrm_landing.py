@@ -7,16 +7,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
-from airflow.sdk import ObjectStoragePath
-
+from airflow_provider_visma import storage
 from airflow_provider_visma.csv_files import CsvSink, require_parquet, stage_parquet
 from airflow_provider_visma.exceptions import VismaContentError, VismaRequestError
 from airflow_provider_visma.export_request import SYSTEM, checked_dataset
-from airflow_provider_visma.storage import Publication, StagedFile, read_manifest
+from airflow_provider_visma.storage import Publication, StagedFile, published_earlier
 
 if TYPE_CHECKING:
+    from airflow.sdk import ObjectStoragePath
+
     from airflow_provider_visma.export_jobs import ExportJob
     from airflow_provider_visma.hooks.hrm import VismaHrmHook
     from airflow_provider_visma.protocols.downloads import Sink
@@ -63,18 +63,7 @@ class Landing:
 
         :raises VismaRequestError: another task landed something here in a run of the same name.
         """
-        try:
-            manifest = read_manifest(self.folder)
-        except VismaContentError:
-            return None  # damaged, and about to be written anew
-        if manifest and self.task and (owner := manifest.get("task", self.task)) != self.task:
-            raise VismaRequestError(
-                f"the folder holds what the task {str(owner)[:250]} landed",
-                system=SYSTEM,
-                operation=str(self.folder),
-                advice="Give each task that exports a dataset a destination of its own.",
-            )
-        return manifest
+        return published_earlier(self.folder, task=self.task, system=SYSTEM)
 
     def land(self, hook: VismaHrmHook, job: ExportJob, *, changed_after: str | None) -> dict[str, Any]:
         """Download, verify and publish all files of a completed job; return the manifest.
@@ -119,8 +108,7 @@ class Landing:
 
 def run_folder(destination: str, *, dataset: str, run_id: str) -> ObjectStoragePath:
     """Return the folder for the files of one dataset in one run."""
-    # A run id may hold anything; nothing of it may begin another folder.
-    return ObjectStoragePath(destination) / checked_dataset(dataset) / f"run_id={quote(run_id, safe=':+~')}"
+    return storage.run_folder(destination, checked_dataset(dataset), run_id=run_id)
 
 
 def _common_header(parts: list[StagedFile], job: ExportJob) -> tuple[str, ...]:

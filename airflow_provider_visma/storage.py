@@ -25,8 +25,9 @@ from contextlib import suppress
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import quote
 
-from airflow_provider_visma.exceptions import VismaContentError, VismaStorageError
+from airflow_provider_visma.exceptions import VismaContentError, VismaRequestError, VismaStorageError
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
@@ -287,6 +288,37 @@ def read_manifest(folder: ObjectStoragePath) -> dict[str, Any] | None:
         manifest = None
     if not isinstance(manifest, dict):
         raise VismaContentError("the manifest is not a JSON object", operation=str(path))
+    return manifest
+
+
+def run_folder(destination: str, name: str, *, run_id: str) -> ObjectStoragePath:
+    """Return the folder for the files of one export in one run.
+
+    :param name: of the export; a plain path, which the caller has checked.
+    """
+    from airflow.sdk import ObjectStoragePath
+
+    # A run id may hold anything; nothing of it may begin another folder.
+    return ObjectStoragePath(destination) / name / f"run_id={quote(run_id, safe=':+~')}"
+
+
+def published_earlier(folder: ObjectStoragePath, *, task: str | None, system: str) -> dict[str, Any] | None:
+    """Return the manifest of what an earlier try of *task* published, None where there is none (whole).
+
+    :param task: ``<dag id>.<task id>``; None where nobody else can publish there.
+    :raises VismaRequestError: another task published something here in a run of the same name.
+    """
+    try:
+        manifest = read_manifest(folder)
+    except VismaContentError:
+        return None  # damaged, and about to be written anew
+    if manifest and task and (owner := manifest.get("task", task)) != task:
+        raise VismaRequestError(
+            f"the folder holds what the task {str(owner)[:250]} landed",
+            system=system,
+            operation=str(folder),
+            advice="Give each task that exports the same a destination of its own.",
+        )
     return manifest
 
 
