@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterator
 from contextlib import closing
 from http.client import HTTPConnection, HTTPMessage, IncompleteRead
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import pytest
@@ -16,6 +16,7 @@ from lxml import etree
 from visma_sandbox.client import SandboxProcess, start_sandbox
 from visma_sandbox.nmbrs_faults import CODE_TEXTS, ENVELOPE_NAMESPACE
 from visma_sandbox.nmbrs_wsdl import namespace
+from visma_sandbox.severa.contract import SERVICE_NAMESPACE
 
 
 class HrmClient:
@@ -167,6 +168,57 @@ class NmbrsClient:
         return int(line.split()[1]) << 10
 
 
+class SeveraClient:
+    """The least a client of Severa can be: envelopes written by hand, answers read by name."""
+
+    def __init__(self, sandbox: SandboxProcess) -> None:
+        self.sandbox = sandbox
+        self.url = f"{sandbox.url}/webservice/S3/API.svc"
+        self.key = sandbox.connections()["severa_default"]["password"]
+
+    def envelope(self, operation: str, fields: str = "", *, key: str | None = "") -> bytes:
+        """A request; without a key when it is None, with the administrator's when it is empty."""
+        header = "" if key is None else f"<v:WebServicePassword>{key or self.key}</v:WebServicePassword>"
+        return (
+            f'<s:Envelope xmlns:s="{ENVELOPE_NAMESPACE["1.1"]}" xmlns:v="{SERVICE_NAMESPACE}">'
+            f"<s:Header>{header}</s:Header><s:Body><v:{operation}>{fields}</v:{operation}></s:Body></s:Envelope>"
+        ).encode()
+
+    def post(self, body: bytes | Iterator[bytes], action: str, **headers: str) -> requests.Response:
+        headers.setdefault("Content-Type", "text/xml; charset=utf-8")
+        return requests.post(self.url, data=body, headers={"SOAPAction": action, **headers}, timeout=60)
+
+    def call(self, name: str, fields: str = "", *, key: str | None = "") -> requests.Response:
+        """Call ``IContract.Operation``."""
+        contract, _, operation = name.partition(".")
+        action = f'"{SERVICE_NAMESPACE}{contract}/{operation}"'
+        return self.post(self.envelope(operation, fields, key=key), action)
+
+    def header(self, answer: requests.Response) -> dict[str, int]:
+        """The quota headers of an answer."""
+        entries = etree.fromstring(answer.content).find("{*}Header")
+        return {etree.QName(entry).localname: int(entry.text) for entry in entries}
+
+    def fault(self, answer: requests.Response) -> SeveraFaultRead:
+        """What an answer that is a fault says."""
+        assert answer.status_code == 500
+        fault = etree.fromstring(answer.content).find("{*}Body/{*}Fault")
+        detail = fault.find("detail/*")
+        return SeveraFaultRead(
+            code=fault.findtext("faultcode"),
+            text=fault.findtext("faultstring"),
+            type=None if detail is None else etree.QName(detail).localname,
+            description=None if detail is None else detail.findtext("{*}Description"),
+        )
+
+
+class SeveraFaultRead(NamedTuple):
+    code: str
+    text: str
+    type: str | None
+    description: str | None
+
+
 def links_in(body: dict[str, Any]) -> list[str]:
     (field,) = (name for name in body if name.endswith("FileUris"))
     links: list[str] = body[field]
@@ -202,6 +254,11 @@ def running_nmbrs() -> Iterator[SandboxProcess]:
 def nmbrs(running_nmbrs: SandboxProcess) -> NmbrsClient:
     running_nmbrs.reset()
     return NmbrsClient(running_nmbrs)
+
+
+@pytest.fixture
+def severa(sandbox: SandboxProcess) -> SeveraClient:
+    return SeveraClient(sandbox)
 
 
 @pytest.fixture

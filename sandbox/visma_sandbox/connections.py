@@ -37,6 +37,12 @@ def connections(
             # `airflow connections import` cannot read an empty one
             **({"extra": trust} if trust else {}),
         },
+        "severa_default": {
+            "conn_type": "severa",
+            "host": url,
+            "password": credentials.SEVERA_KEY,
+            **({"extra": trust} if trust else {}),
+        },
         "visma_hrm_default": {
             "conn_type": "visma_hrm",
             "host": url,

@@ -90,7 +90,14 @@ class SeveraFault(Refusal):
 
 
 class NotFound(Exception):
-    """Says that nothing has the id asked for; whether that is a fault, null or an empty list differs."""
+    """Says that nothing has the id asked for; whether that is a fault, null or an empty list differs.
+
+    :param form: ``fault``, ``null`` or ``empty``, as this operation has it.
+    """
+
+    def __init__(self, form: str) -> None:
+        super().__init__(form)
+        self.form = form
 
 
 class HttpRefusal(Exception):

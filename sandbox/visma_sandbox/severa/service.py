@@ -52,8 +52,8 @@ SETTINGS: Final[Mapping[str, Any]] = {
     "severa_version_needs_key": False,
     "severa_version": "S3 sandbox",
     "severa_entity_schema_version": "2016.2",
-    # What nothing found is: "fault", "null" or "empty" everywhere; "contract": as the operation declares it.
-    "severa_not_found": "contract",
+    # What nothing found is, everywhere: "fault", "null" or "empty". None: as each operation has it.
+    "severa_not_found": None,
     # Members that the service has added since the contract was written.
     "severa_newer_members": False,
     # A null is an element with i:nil ("nil"), or no element ("absent").
@@ -194,8 +194,8 @@ class _Service:
             result = self._answering.answer(call)
             if operation.returns is not None and operation.returns.is_list and result is not None:
                 return _started(iter(result))
-        except NotFound:
-            return _nothing(operation, str(settings["severa_not_found"]))
+        except NotFound as missing:
+            return _nothing(operation, settings["severa_not_found"] or missing.form)
         return result
 
     def _serves(self, operation: Operation) -> bool:
@@ -217,11 +217,8 @@ _VERSION_SETTINGS: Final = {
 
 
 def _nothing(operation: Operation, form: str) -> Any:
-    """Nothing found, as the switch or the operation's own contract has it: fault, empty list or null."""
+    """Nothing found; what cannot be null, because it is a number or nothing at all, is always a fault."""
     kind = operation.returns
-    if form == "contract":
-        declared = "NotFoundException" in operation.faults
-        form = "fault" if declared else "empty"
     if form == "fault" or kind is None or not kind.nullable:
         raise SeveraFault("NotFoundException", "Nothing was found with the given identifier.")
     return [] if form == "empty" and kind.is_list else None
