@@ -109,6 +109,26 @@ class SandboxClient:
         """
         self._call("POST", f"dialog/users/{employee_id}/state", {"state": state})
 
+    def change_severa(
+        self,
+        kind: str,
+        guid: str | None = None,
+        *,
+        changes: dict[str, Any] | None = None,
+        at: str | None = None,
+        delete: bool = False,
+    ) -> dict[str, Any]:
+        """What somebody does in Severa itself; without a GUID, something new.
+
+        :param kind: ``hour_entry``, ``case``, ``invoice``, ``user`` and so on.
+        :param changes: members and their new values; decimals and moments as text.
+        :param at: moment of the change, ISO 8601 in UTC; by the sandbox's clock by default.
+        :return: ``guid`` and ``changed_at``.
+        """
+        body = {"kind": kind, "guid": guid, "changes": changes or {}, "at": at, "delete": delete}
+        found: dict[str, Any] = self._call("POST", "severa/change", body)
+        return found
+
     def reset(self) -> None:
         """Same people, and nothing else remembered."""
         self._call("POST", "reset")

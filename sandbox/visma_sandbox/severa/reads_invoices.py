@@ -1,0 +1,149 @@
+"""The read operations about invoices.
+
+What must stay true: "by date" means the moment an invoice was inserted or changed, in UTC and to the minute,
+as the reference of GetInvoicesByDate puts it (contract, section 4); the switch ``severa_invoice_dates`` makes
+it the invoice's own date instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from itertools import islice
+from typing import Any, Final
+
+from visma_sandbox.severa.changes import GUID_FORM, Entity, Keep, minute
+from visma_sandbox.severa.faults import NotFound
+from visma_sandbox.severa.view import NEW_ONLY, Answer, Read, View, both, by_guid, mandatory
+
+EXCLUDE_CHILD_UNITS: Final = 16
+_FILE: Final = GUID_FORM.format(number=0x42)
+_PDF: Final = (
+    b"%%PDF-1.4\n1 0 obj<</Type/Catalog>>endobj\n%% sandbox invoice %d\ntrailer<</Root 1 0 R>>\n%%%%EOF\n"
+)
+
+
+def _in_units(view: View, arguments: Mapping[str, Any]) -> Keep | None:
+    children = not (arguments.get("options") or 0) & EXCLUDE_CHILD_UNITS
+    return view.in_units(view.world.invoices, arguments["businessUnitGUID"], children=children)
+
+
+def _with_status(status: str | None) -> Keep | None:
+    return (lambda _, row: row["InvoiceStatus"] == status) if status else None
+
+
+def _in_frame(view: View, start: datetime | None, end: datetime | None, options: int) -> Keep:
+    invoices = view.world.invoices
+    first, last = (None if each is None else minute(each) for each in (start, end))
+    by_day = view.world.settings["severa_invoice_dates"] == "invoice_date"
+
+    def keep(index: int, row: Entity) -> bool:
+        if by_day:
+            moment = row["Date"]
+        else:
+            moment = invoices.inserted_at(index) if options & NEW_ONLY else invoices.changed_at(index)
+        moment = minute(moment)
+        return (first is None or first <= moment) and (last is None or moment <= last)
+
+    return keep
+
+
+def invoices_between(view: View, start: datetime, end: datetime) -> Iterator[Entity]:
+    """What GetInvoicesByDate answers for all business units."""
+    return view.rows(view.world.invoices, None, _in_frame(view, start, end, 0))
+
+
+def _by_date(view: View, arguments: Mapping[str, Any]) -> Answer:
+    start, end = (mandatory(name, arguments[name]) for name in ("startDate", "endDate"))
+    frame = _in_frame(view, start, end, arguments["options"] or 0)
+    return view.rows(view.world.invoices, None, both(frame, _in_units(view, arguments)))
+
+
+def _by_date_and_status(view: View, arguments: Mapping[str, Any]) -> Answer:
+    frame = _in_frame(view, arguments["startDate"], arguments["endDate"], arguments["options"] or 0)
+    keep = both(frame, _in_units(view, arguments), _with_status(arguments["status"]))
+    return view.rows(view.world.invoices, None, keep)
+
+
+def _by_status(view: View, arguments: Mapping[str, Any]) -> Answer:
+    status = mandatory("status", arguments["status"])
+    keep = both(_in_units(view, arguments), _with_status(status))
+    return islice(view.rows(view.world.invoices, None, keep), arguments.get("maxInvoices"))
+
+
+def _numbered(number: int | None) -> Keep:
+    return lambda _, row: number is not None and row["Number"] == number
+
+
+def _by_number(view: View, arguments: Mapping[str, Any]) -> Answer:
+    number = arguments["invoiceNumber"]
+    keep = both(_numbered(number), _in_units(view, arguments))
+    return view.first(view.rows(view.world.invoices, None, keep), "null")
+
+
+def _pdf(row: Entity) -> bytes:
+    return _PDF % (row.get("Number") or 0)
+
+
+def _pdf_by_number(view: View, arguments: Mapping[str, Any]) -> Answer:
+    found = view.rows(view.world.invoices, None, _numbered(arguments["invoiceNumber"]))
+    return _pdf(view.first(found))
+
+
+def _pdf_by_guid(view: View, arguments: Mapping[str, Any]) -> Answer:
+    return _pdf(view.get(view.world.invoices, arguments["invoiceGuid"]))
+
+
+def _has_file(index: int) -> bool:
+    return index % 5 == 0
+
+
+def _files(view: View, arguments: Mapping[str, Any]) -> Answer:
+    invoices = view.world.invoices
+    index = invoices.index_of(view.get(invoices, arguments["invoiceGuid"])["GUID"])
+    if index is None or not _has_file(index):
+        return iter(())
+    guid = f"{_FILE}{index + 1:012x}"
+    return iter(({"GUID": guid, "MIMEtype": "application/pdf", "Name": "bijlage «1».pdf", "PrintOrder": 1},))
+
+
+def _file(view: View, arguments: Mapping[str, Any]) -> Answer:
+    guid = arguments["attachmentGuid"] or ""
+    invoices = view.world.invoices
+    if not guid.startswith(_FILE):
+        raise NotFound("fault")
+    return _pdf(view.get(invoices, invoices.guid(int(guid[24:], 16) - 1)))
+
+
+def _origin(view: View, arguments: Mapping[str, Any]) -> Answer:
+    world = view.world
+    invoice = view.get(world.invoices, arguments["invoiceGUID"])
+    case = world.cases.find(invoice.get("MainCaseGUID"))
+    cases = []
+    if case is not None:
+        index = world.cases.index_of(case["GUID"]) or 0
+        cases = [{**case, "Phases": [world.phases.row(each) for each in world.phases.of_case(index)]}]
+    origins = [
+        {
+            "HourEntries": [world.hour_entries.find(guid) for guid in row["HourGUIDs"]],
+            "InvoiceRowGUID": row["GUID"],
+            "Items": [],
+        }
+        for row in invoice["InvoiceRows"]
+    ]
+    return {"Cases": cases, "InvoiceRowOrigins": origins}
+
+
+READS: Final[Mapping[tuple[str, str], Read]] = {
+    ("IInvoice", "GetInvoiceByGUID"): by_guid("invoices", "invoiceGUID"),
+    ("IInvoice", "GetInvoiceByNumber"): _by_number,
+    ("IInvoice", "GetInvoicesByDate"): _by_date,
+    ("IInvoice", "GetInvoicesByDateAndStatus"): _by_date_and_status,
+    ("IInvoice", "GetInvoicesByStatus"): _by_status,
+    ("IInvoice", "GetInvoicesByStatusAndBusinessUnit"): _by_status,
+    ("IInvoice", "GetInvoicePdf"): _pdf_by_number,
+    ("IInvoice", "GetInvoicePdfByInvoiceGUID"): _pdf_by_guid,
+    ("IInvoice", "GetInvoiceAttachmentFileGUIDs"): _files,
+    ("IInvoice", "GetInvoiceAttachmentFile"): _file,
+    ("IInvoice", "GetInvoiceOriginDetailsByInvoiceGUID"): _origin,
+}
