@@ -1,0 +1,133 @@
+"""Small JSON objects that are written once, whole, and carry their own hash.
+
+Nobody ever reads half of one, and of two writers of the same name one is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_visma.exceptions import VismaContentError, VismaStorageError
+
+if TYPE_CHECKING:
+    from airflow.sdk import ObjectStoragePath
+
+_AT_ONCE = 200
+
+
+def create(path: ObjectStoragePath, content: Mapping[str, Any]) -> None:
+    """Write an object that is not there yet.
+
+    :param content: JSON values.
+    :raises FileExistsError: it is there.
+    :raises VismaStorageError: the store failed.
+    """
+    from fsspec.implementations.local import LocalFileSystem
+
+    line = json.dumps(content, separators=(",", ":")).encode()
+    document = line + b"\n" + hashlib.sha256(line).hexdigest().encode() + b"\n"
+    try:
+        if isinstance(path.fs, LocalFileSystem):
+            _create_local(Path(path.path), document)
+        else:
+            # Object stores write one object whole; "create" makes them refuse a second writer.
+            path.fs.pipe_file(path.path, document, mode="create")
+    except FileExistsError:
+        raise
+    except OSError as error:
+        raise _store_error(path.parent, error) from error
+
+
+def read(path: ObjectStoragePath) -> dict[str, Any]:
+    """Return the content of an object.
+
+    :raises VismaContentError: it is not what was written.
+    """
+    return next(read_all(path.parent, [path.name]))
+
+
+def read_all(folder: ObjectStoragePath, names: Iterable[str]) -> Iterator[dict[str, Any]]:
+    """Yield the contents of objects in order, many of them fetched at the same time.
+
+    :raises VismaContentError: one is not what was written.
+    """
+    wanted = list(names)
+    for start in range(0, len(wanted), _AT_ONCE):
+        part = wanted[start : start + _AT_ONCE]
+        paths = [(folder / name).path for name in part]
+        try:
+            documents = folder.fs.cat_ranges(paths, None, None, on_error="raise")
+        except OSError as error:
+            raise _store_error(folder, error) from error
+        for name, document in zip(part, documents, strict=True):
+            yield _content(document, folder / name)
+
+
+def names(folder: ObjectStoragePath) -> list[str]:
+    """Return the names of all objects in *folder*, as the store has them now."""
+    folder.fs.invalidate_cache(folder.path)
+    try:
+        paths = folder.fs.ls(folder.path, detail=False)
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise _store_error(folder, error) from error
+    return [str(path).rstrip("/").rsplit("/", 1)[-1] for path in paths]
+
+
+def exists(path: ObjectStoragePath) -> bool:
+    """Return whether the object is there, as the store has it now."""
+    path.fs.invalidate_cache(path.parent.path)
+    try:
+        return bool(path.fs.exists(path.path))
+    except OSError as error:
+        raise _store_error(path.parent, error) from error
+
+
+def _create_local(path: Path, document: bytes) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise NotADirectoryError(error.errno, "its folder is a file") from None
+    descriptor, temporary = tempfile.mkstemp(prefix=".writing-", dir=path.parent)
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(document)
+            file.flush()
+            os.fsync(file.fileno())
+        # As readable as the folder; unlike a rename, a link refuses to replace.
+        os.chmod(temporary, path.parent.stat().st_mode & 0o666)
+        os.link(temporary, path)
+    finally:
+        os.unlink(temporary)
+
+
+def _content(document: bytes, path: ObjectStoragePath) -> dict[str, Any]:
+    line, _, digest = document.rstrip(b"\n").rpartition(b"\n")
+    content = None
+    if hashlib.sha256(line).hexdigest().encode() == digest:
+        content = json.loads(line)
+    if not isinstance(content, dict):
+        raise VismaContentError(
+            f"{path.name} of the ledger is damaged, so nobody knows which rows were sent",
+            system="Severa",
+            operation=str(path.parent),
+            advice="Nothing was sent. Bring the object back from the store's versions or a backup. An "
+            "outcome that is lost may be deleted: its rows are then looked up in Severa.",
+        )
+    return content
+
+
+def _store_error(folder: ObjectStoragePath, error: OSError) -> VismaStorageError:
+    return VismaStorageError(
+        f"the ledger cannot be read or written ({type(error).__name__}: {error.strerror or 'failed'})",
+        system="Severa",
+        operation=str(folder),
+        advice="A retry goes on where the ledger ends.",
+    )
