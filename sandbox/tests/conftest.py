@@ -4,6 +4,7 @@ import csv
 import io
 from collections.abc import Iterator
 from contextlib import closing
+from functools import cache
 from http.client import HTTPConnection, HTTPMessage, IncompleteRead
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -162,10 +163,7 @@ class NmbrsClient:
         return "soap:Server", f"Server was unable to process request. ---> {code}: {CODE_TEXTS[code]}"
 
     def peak_memory(self) -> int:
-        """Bytes the sandbox's process has held at most."""
-        with open(f"/proc/{self.sandbox.pid}/status") as status:
-            (line,) = (line for line in status if line.startswith("VmHWM:"))
-        return int(line.split()[1]) << 10
+        return peak_memory(self.sandbox)
 
 
 class SeveraClient:
@@ -184,15 +182,29 @@ class SeveraClient:
             f"<s:Header>{header}</s:Header><s:Body><v:{operation}>{fields}</v:{operation}></s:Body></s:Envelope>"
         ).encode()
 
-    def post(self, body: bytes | Iterator[bytes], action: str, **headers: str) -> requests.Response:
-        headers.setdefault("Content-Type", "text/xml; charset=utf-8")
-        return requests.post(self.url, data=body, headers={"SOAPAction": action, **headers}, timeout=60)
+    def post(
+        self, body: bytes | Iterator[bytes], action: str, *, stream: bool = False, **headers: str
+    ) -> requests.Response:
+        headers = {"Content-Type": "text/xml; charset=utf-8", "SOAPAction": action, **headers}
+        return requests.post(self.url, data=body, headers=headers, stream=stream, timeout=60)
 
     def call(self, name: str, fields: str = "", *, key: str | None = "") -> requests.Response:
         """Call ``IContract.Operation``."""
         contract, _, operation = name.partition(".")
         action = f'"{SERVICE_NAMESPACE}{contract}/{operation}"'
         return self.post(self.envelope(operation, fields, key=key), action)
+
+    def ask(self, name: str, *, key: str = "", **arguments: Any) -> Any:
+        """Call ``IContract.Operation`` through zeep, which reads the WSDL; lists and entities as plain ones."""
+        contract, _, operation = name.partition(".")
+        service = _severa_wsdl(f"{self.url}?wsdl").bind("API", f"Severa.API.{contract}")
+        header = etree.Element(f"{{{SERVICE_NAMESPACE}}}WebServicePassword")
+        header.text = key or self.key
+        found = service[operation](**arguments, _soapheaders=[header])
+        return zeep.helpers.serialize_object(found, dict)
+
+    def peak_memory(self) -> int:
+        return peak_memory(self.sandbox)
 
     def header(self, answer: requests.Response) -> dict[str, int]:
         """The quota headers of an answer."""
@@ -212,11 +224,23 @@ class SeveraClient:
         )
 
 
+@cache
+def _severa_wsdl(url: str) -> zeep.Client:
+    return zeep.Client(url)
+
+
 class SeveraFaultRead(NamedTuple):
     code: str
     text: str
     type: str | None
     description: str | None
+
+
+def peak_memory(sandbox: SandboxProcess) -> int:
+    """Bytes the sandbox's process has held at most."""
+    with open(f"/proc/{sandbox.pid}/status") as status:
+        (line,) = (line for line in status if line.startswith("VmHWM:"))
+    return int(line.split()[1]) << 10
 
 
 def links_in(body: dict[str, Any]) -> list[str]:
@@ -265,3 +289,10 @@ def severa(sandbox: SandboxProcess) -> SeveraClient:
 def large_nmbrs() -> Iterator[NmbrsClient]:
     with start_sandbox(employees=20_000) as sandbox:
         yield NmbrsClient(sandbox)
+
+
+@pytest.fixture
+def large_severa() -> Iterator[SeveraClient]:
+    with start_sandbox(employees=100) as sandbox:
+        sandbox.settings(severa_hour_entries=62_500, severa_description_length=200)
+        yield SeveraClient(sandbox)

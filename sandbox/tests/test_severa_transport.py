@@ -314,3 +314,21 @@ def test_an_empty_list_null_and_single_values_have_their_forms(
 
 def test_an_operation_without_a_result_answers_with_its_empty_wrapper() -> None:
     assert len(written("IInvoice.SetInvoiceStatus", None)) == 0
+
+
+# -- streaming
+
+
+def test_an_answer_of_64_mib_is_made_while_it_is_sent(large_severa) -> None:
+    before = large_severa.peak_memory()
+    action = f"{SERVICE_NAMESPACE}IHourEntry/GetHourEntriesChangedSince"
+    body = large_severa.envelope("GetHourEntriesChangedSince", "<v:startDate>2000-01-01</v:startDate>")
+
+    size, rest = 0, b""
+    with large_severa.post(body, action, stream=True) as answer:
+        for piece in answer.iter_content(1 << 20):
+            size, rest = size + len(piece), piece
+
+    assert size > 64 << 20
+    assert rest.endswith(b"</s:Envelope>")
+    assert large_severa.peak_memory() - before < 8 << 20
