@@ -67,6 +67,7 @@ _KINDS: dict[str, tuple[type[VismaError], str, str | None]] = {
     ),
 }
 _QUOTA = "QuotaLimitExceededException"
+_UNREAD = ("ActionNotSupported", "DeserializationFailed")  # WCF's, before any operation has begun
 _LONGEST_REASON = 500
 
 
@@ -89,5 +90,7 @@ def _error(fault: SoapFault, quota: QuotaWatch) -> VismaError:
         return error(title, code=kind, advice=advice)
     if kind.endswith("Exception"):  # declared by a newer contract
         return VismaRequestError("the service refuses the call with a fault unknown here", code=kind[:80])
-    # WCF's own faults, and ExceptionDetail, by which a service in debug mode shows what it did not catch.
+    if fault.code in _UNREAD:
+        return VismaRequestError("the service could not read the request", code=fault.code)
+    # WCF's other own faults, and ExceptionDetail, in which debug mode shows what the service did not catch.
     return VismaUnavailableError("the service failed", code=(kind or fault.code)[:80] or None)

@@ -6,6 +6,7 @@ and nowhere else.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -55,7 +56,7 @@ def is_read(operation: str) -> bool:
     By the contract's own names: all that change something begin with Add, Change, Create, Delete, Disable,
     Enable, Remove, Set or Update. A name of another kind is taken for a write.
     """
-    return operation.startswith("Get")
+    return re.match("Get[A-Z]", operation) is not None
 
 
 class SeveraHook(BaseHook):
