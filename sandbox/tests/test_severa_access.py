@@ -26,6 +26,7 @@ def rows(answer) -> int:
         None,
         "nonsense",
         credentials.SEVERA_KEY.upper(),
+        f"{credentials.SEVERA_KEY}\n",
         credentials.SEVERA_INACTIVE_KEY,
         credentials.SEVERA_NO_RIGHT_KEY,
         credentials.SEVERA_OLD_KEY,

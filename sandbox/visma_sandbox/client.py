@@ -50,7 +50,8 @@ class SandboxClient:
     ) -> None:
         """Let something go wrong; the README lists the kinds.
 
-        :param system: ``connect``, ``hrm``, ``files``, ``nmbrs`` or ``dialog``; shell wildcards allowed.
+        :param system: ``connect``, ``hrm``, ``files``, ``nmbrs``, ``severa`` or ``dialog``, or a shell
+            wildcard.
         :param operation: an operation of it; shell wildcards allowed.
         :param count: how many requests it hits; None for all that follow.
         :param after: how many matching requests pass unharmed first.

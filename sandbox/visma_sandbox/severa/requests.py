@@ -56,9 +56,9 @@ class Message:
 
     @property
     def key(self) -> str | None:
-        """The API key, None when the header has none."""
+        """The API key to the letter, None when the header has none."""
         found = self.headers.get(f"{{{SERVICE_NAMESPACE}}}{KEY_HEADER}")
-        return None if found is None else (found.text or "").strip()
+        return None if found is None else found.text or ""
 
 
 @dataclass(slots=True)
