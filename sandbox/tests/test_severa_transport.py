@@ -249,6 +249,16 @@ def test_moments_are_written_as_dotnet_does_without_a_zone_unless_told(
     assert entry.findtext(f"{ENTITIES}EventDate") == text
 
 
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(Decimal("7.50"), "7.50"), (Decimal("1E+3"), "1000"), (Decimal("1E-9"), "0.000000001"), (8, "8")],
+)
+def test_decimals_are_written_without_an_exponent(value: Any, text: str) -> None:
+    (entry,) = written("IHourEntry.GetHourEntriesByDate", [{"Quantity": value}])[0]
+
+    assert entry.findtext(f"{ENTITIES}Quantity") == text
+
+
 def test_newer_members_stand_where_the_order_puts_them_and_have_values() -> None:
     row = {"UserLastName": "Voorbeeld"}
     (entry,) = written("IHourEntry.GetHourEntriesByDate", [row], Form(newer=True))[0]

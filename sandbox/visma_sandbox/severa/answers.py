@@ -189,7 +189,8 @@ def _moment(value: datetime | date | str) -> str:
 
 
 def _decimal(value: Decimal | int | float | str) -> str:
-    return format(value, "f") if isinstance(value, Decimal) else str(value)
+    text = str(value)
+    return format(Decimal(text), "f") if "E" in text or "e" in text else text
 
 
 _SIMPLE: Final[Mapping[str, Text]] = {
