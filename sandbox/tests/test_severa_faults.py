@@ -179,3 +179,11 @@ def test_the_journal_tells_what_was_asked_and_never_the_key_or_a_text(severa) ->
     text = json.dumps(severa.sandbox.journal())
     assert severa.key not in text
     assert "secret-unit" not in text
+
+
+def test_a_key_put_into_an_http_header_stays_out_of_the_journal_too(severa) -> None:
+    severa.post(severa.envelope("GetVersion"), ACTION, Authorization=severa.key)
+
+    (entry,) = severa.sandbox.journal("severa")
+    assert entry["authorization"] == ""
+    assert severa.key not in json.dumps(entry)

@@ -26,7 +26,8 @@ NOTED_HEADERS = (
 class JournalEntry:
     """One request. ``status`` stays None until an answer was begun, and for ever when none was.
 
-    :param authorization: scheme of the Authorization header in lower case, None when it was absent.
+    :param authorization: scheme of the Authorization header in lower case, None when it was absent; empty
+        when it has none, for then the whole of it may be a secret.
     :param authorized: what the system made of the credentials; None when it did not look.
     :param bytes_sent: body bytes of the answer handed to the network.
     :param note: what the system wants tests to know besides.
@@ -80,7 +81,7 @@ class Journal:
             },
             headers={name: headers[name] for name in NOTED_HEADERS if name in headers},
             content_type=headers.get("Content-Type"),
-            authorization=None if authorization is None else authorization.partition(" ")[0].lower(),
+            authorization=None if authorization is None else _scheme(authorization),
             body_size=body_size,
         )
         self._entries.append(entry)
@@ -115,3 +116,8 @@ class Journal:
     def clear(self) -> None:
         """Forget all of them."""
         self._entries.clear()
+
+
+def _scheme(authorization: str) -> str:
+    scheme, _, credentials = authorization.partition(" ")
+    return scheme.lower() if credentials else ""
