@@ -195,7 +195,7 @@ class SeveraClient:
         return self.post(self.envelope(operation, fields, key=key), action)
 
     def ask(self, name: str, *, key: str = "", **arguments: Any) -> Any:
-        """Call ``IContract.Operation`` through zeep, which reads the WSDL; lists and entities as plain ones."""
+        """Call ``IContract.Operation`` through zeep, which reads the WSDL."""
         contract, _, operation = name.partition(".")
         service = _severa_wsdl(f"{self.url}?wsdl").bind("API", f"Severa.API.{contract}")
         header = etree.Element(f"{{{SERVICE_NAMESPACE}}}WebServicePassword")

@@ -92,7 +92,7 @@ class HourEntries(Table):
         quantity = _QUANTITIES[(bits >> 24) & 15]
         price = _PRICES[(bits >> 28) & 63]
         invoice, row = self.invoiced(index)
-        timed = bits & 0x700 == 0
+        timed = (bits >> 50) & 7 == 0
         days = self.days
         day = days[index * len(days) // len(self)]
         return {
