@@ -70,14 +70,19 @@ class SeveraClients:
                 self._clients[contract] = self._new(contract)
             return self._clients[contract]
 
+    def parameters(self, contract: str, operation: str) -> dict[str, Any]:
+        """Return the operation's parameters as zeep elements, by name, in the contract's order.
+
+        :raises VismaRequestError: the WSDL has no such contract or operation.
+        """
+        namespace = self.get(contract).contract.namespace(operation)
+        with self._lock:
+            request = self._document.types.get_element(f"{{{namespace}}}{operation}")
+        return dict(request.type.elements)
+
     def prepared(self, contract: str, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Return *arguments* in the form in which this service understands them."""
-        known = self.get(contract).contract
-        if operation not in known.operations:
-            return dict(arguments)  # for the client to refuse
-        with self._lock:
-            request = self._document.types.get_element(f"{{{known.namespace(operation)}}}{operation}")
-        return prepared(contract, operation, dict(request.type.elements), arguments)
+        return prepared(contract, operation, self.parameters(contract, operation), arguments)
 
     def _new(self, contract: str) -> SoapClient:
         port = self._ports.get(contract)

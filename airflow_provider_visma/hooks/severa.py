@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -163,13 +164,10 @@ class SeveraHook(BaseHook):
         :raises VismaRequestError: the operation writes: use :meth:`call`.
         """
         if not is_read(operation):
-            raise VismaRequestError(
-                "an operation that writes is not streamed",
-                system=_SYSTEM,
-                conn_id=self.severa_conn_id,
-                operation=f"{contract}.{operation}",
-                advice="Use call(), which sends it once.",
-            )
+            with self._named(contract, operation):
+                raise VismaRequestError(
+                    "an operation that writes is not streamed", advice="Use call(), which sends it once."
+                )
 
         def read(values: Mapping[str, Any], wanted: Collection[str] | None) -> Iterator[dict[str, Any]]:
             return self._list(contract, operation, values, fields=wanted, report=report)
@@ -178,16 +176,18 @@ class SeveraHook(BaseHook):
         if paging is None:
             yield from read(arguments, fields)
             return
-        try:
+        with self._named(contract, operation):
             yield from all_pages(paging, read, arguments, fields=fields)
-        except VismaContentError as error:
-            error.system, error.conn_id = _SYSTEM, self.severa_conn_id
-            error.operation = f"{contract}.{operation}"
-            raise
 
     def columns(self, contract: str, operation: str) -> dict[str, str]:
         """Return the elements of a list result's items with their kinds, in the contract's order."""
         return self._client(contract).columns(operation)
+
+    def parameters(self, contract: str, operation: str) -> tuple[str, ...]:
+        """Return the names of an operation's parameters, in the contract's order."""
+        self._client(contract)
+        with self._named(contract, operation):
+            return tuple(self._clients.parameters(contract, operation))
 
     def schema_version(self) -> str:
         """Return the version of the entities' schema; Severa changes it when a client may break."""
@@ -250,7 +250,18 @@ class SeveraHook(BaseHook):
         self, contract: str, operation: str, arguments: Mapping[str, Any]
     ) -> tuple[SoapClient, dict[str, Any]]:
         client = self._client(contract)
-        return client, self._clients.prepared(contract, operation, arguments)
+        with self._named(contract, operation):
+            return client, self._clients.prepared(contract, operation, arguments)
+
+    @contextmanager
+    def _named(self, contract: str, operation: str) -> Iterator[None]:
+        """Say in an error where it happened."""
+        try:
+            yield
+        except VismaError as error:
+            error.system, error.conn_id = _SYSTEM, self.severa_conn_id
+            error.operation = f"{contract}.{operation}"
+            raise
 
     @cached_property
     def _quota_watch(self) -> QuotaWatch:
