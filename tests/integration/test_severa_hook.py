@@ -1,0 +1,470 @@
+"""The Severa hook against the sandbox: every operation that it serves, who sees what, and what goes wrong."""
+
+from __future__ import annotations
+
+import json
+import logging
+import traceback
+import urllib.request
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from airflow_provider_visma.exceptions import (
+    VismaAuthenticationError,
+    VismaError,
+    VismaIncompleteAnswerError,
+    VismaNotFoundError,
+    VismaPermissionError,
+    VismaQuotaError,
+    VismaRequestError,
+    VismaUnavailableError,
+    VismaUnknownOutcomeError,
+)
+from airflow_provider_visma.hooks.severa import SeveraHook, is_read
+from airflow_provider_visma.protocols.soap import ReadReport
+from tests.integration.severa_world import FAR_AHEAD, LONG_AGO, Row, SeveraWorld
+from visma_sandbox import credentials
+from visma_sandbox.client import SandboxProcess
+from visma_sandbox.severa import reads, reads_hours, reads_invoices, reads_work
+from visma_sandbox.severa.contract import operations
+
+OPERATIONS = {each.full_name: each for each in operations().values()}
+READS = sorted(
+    f"{contract}.{operation}"
+    for table in (reads, reads_hours, reads_invoices, reads_work)
+    for contract, operation in table.READS
+)
+VERSIONS = {"IAPI.GetVersion", "IAPI.GetEntitySchemaVersion"}
+CANARY = "kanarie@geheim.example.com"
+
+
+@pytest.fixture(scope="module")
+def shared(running_sandbox: SandboxProcess) -> Iterator[tuple[SeveraHook, SeveraWorld]]:
+    """One hook for all tests, because it reads the WSDL once."""
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in running_sandbox.environment().items():
+            environment.setenv(name, value)
+        hook = SeveraHook(sleep=lambda seconds: None)
+        yield hook, SeveraWorld(hook)
+
+
+@pytest.fixture
+def hook(sandbox: SandboxProcess, shared: tuple[SeveraHook, SeveraWorld]) -> SeveraHook:
+    return shared[0]
+
+
+@pytest.fixture
+def world(sandbox: SandboxProcess, shared: tuple[SeveraHook, SeveraWorld]) -> SeveraWorld:
+    return shared[1]
+
+
+@pytest.fixture
+def connect(sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch) -> Callable[..., SeveraHook]:
+    """Makes a hook on a connection that differs from the usual one."""
+
+    def connect(**changes: Any) -> SeveraHook:
+        connection = sandbox.connections()["severa_default"] | changes
+        monkeypatch.setenv("AIRFLOW_CONN_CHANGED", json.dumps(connection))
+        return SeveraHook("changed", sleep=lambda seconds: None)
+
+    return connect
+
+
+def last_request(sandbox: SandboxProcess) -> Any:
+    """What the service noticed about the last request."""
+    return sandbox.journal("severa")[-1]["note"]
+
+
+def test_the_tables_here_cover_what_the_sandbox_serves(sandbox: SandboxProcess) -> None:
+    with urllib.request.urlopen(f"{sandbox.url}/_control/severa/operations") as answer:
+        served = json.load(answer)
+    assert served == sorted({*READS, *WRITES, *VERSIONS})
+
+
+def test_the_versions_are_told(hook: SeveraHook) -> None:
+    assert hook.call("IAPI", "GetVersion") == "S3 sandbox"
+    assert hook.schema_version() == "2016.2"
+
+
+@pytest.mark.parametrize("name", READS)
+def test_every_read_that_is_served_answers_what_was_asked(
+    name: str, hook: SeveraHook, world: SeveraWorld, sandbox: SandboxProcess
+) -> None:
+    operation = OPERATIONS[name]
+    contract, arguments = operation.contract, world.reading(operation)
+    assert is_read(operation.name)
+    assert operation.returns is not None
+    if operation.returns.is_list:
+        rows = list(hook.rows(contract, operation.name, **arguments))
+        assert rows
+        if operation.returns.name != "string":
+            assert set(rows[0]) == set(hook.columns(contract, operation.name))
+    else:
+        result = hook.call(contract, operation.name, **arguments)
+        assert result
+        if operation.name.endswith("ByGUID") and isinstance(result, dict) and "GUID" in result:
+            asked = {value for key, value in arguments.items() if key.lower().endswith("guid")}
+            assert result["GUID"] in asked
+    noted = last_request(sandbox)
+    assert noted["dropped"] == []
+    assert noted["headers"] == ["WebServicePassword"]
+    assert set(arguments) <= set(noted["arguments"])
+
+
+WRITES: dict[str, Callable[[SeveraWorld], Row]] = {
+    "IAccount.AddNewAccount": lambda world: {
+        "accountInfo": {"Name": "Nieuw"},
+        "companyInfo": {"Website": "https://nieuw.example.com"},
+        "addressInfo": {"City": "Testdam"},
+        "contactInfo": {"LastName": "Voorbeeld"},
+    },
+    "IAccount.UpdateAccount": lambda world: {
+        "accountInfo": {"GUID": world.values["accountguid"], "Notes": "x"}
+    },
+    "IActivity.AddNewActivity": lambda world: {
+        "activityInfo": {
+            "Name": "Nieuw",
+            "IsAllDay": True,
+            "StartDateTime": LONG_AGO,
+            "EndDateTime": LONG_AGO,
+        }
+    },
+    "IActivity.DeleteActivity": lambda world: {"activityGUID": world.values["activityguid"]},
+    "IActivity.UpdateActivity": lambda world: {
+        "activityInfo": {"GUID": world.values["activityguid"], "Name": "x"}
+    },
+    "IAddress.AddNewAddress": lambda world: {"addressInfo": {"City": "Testdam"}},
+    "IAddress.UpdateAddress": lambda world: {
+        "addressInfo": {"GUID": world.values["addressguid"], "City": "Testdam"}
+    },
+    "IBusinessUnit.AddNewBusinessUnit": lambda world: {"businessUnitInfo": {"Name": "Nieuw"}},
+    "IBusinessUnit.UpdateBusinessUnit": lambda world: {
+        "businessUnitInfo": {"GUID": world.unit["GUID"], "Name": "Nieuw"}
+    },
+    "ICase.AddNewCase": lambda world: {
+        "caseInfo": {
+            "Name": "Nieuw",
+            "AccountGUID": world.values["accountguid"],
+            "CaseOwnerUserGUID": world.values["userguid"],
+        }
+    },
+    "ICase.DeleteCase": lambda world: {"caseGuid": world.values["caseguid"]},
+    "ICase.UpdateCase": lambda world: {"caseInfo": {"GUID": world.values["caseguid"], "Name": "x"}},
+    "IContact.AddNewContact": lambda world: {
+        "contactInfo": {
+            "AccountGUID": world.values["accountguid"],
+            "CommunicationMethods": {
+                "Contact.CommunicationMethod": [{"Type": "Phone", "Value": "+31000000000", "Name": "Werk"}]
+            },
+            "LastName": "Voorbeeld",
+        }
+    },
+    "IContact.UpdateContact": lambda world: {
+        "contactInfo": {"GUID": world.values["contactguid"], "LastName": "Voorbeeld"}
+    },
+    "ICustomer.AddNewCustomer": lambda world: {"customer": {"Name": "Nieuw", "eInvoiceAddress": "0037"}},
+    "ICustomer.UpdateCustomer": lambda world: {
+        "customer": {"GUID": world.values["accountguid"], "Notes": "x"}
+    },
+    "IHourEntry.AddNewHourEntry": lambda world: {
+        "hourEntryInfo": {
+            "EventDate": "2026-03-14",
+            "Quantity": 7.5,
+            **{name: world.hour[name] for name in ("UserGUID", "PhaseGUID", "WorkTypeGUID")},
+        }
+    },
+    "IHourEntry.DeleteHourEntry": lambda world: {"hourEntryGUID": world.hour["GUID"]},
+    "IHourEntry.UpdateHourEntry": lambda world: {
+        "hourEntryInfo": {"GUID": world.hour["GUID"], "Description": "x"}
+    },
+    "IInvoice.AddNewInvoiceLogEntry": lambda world: {
+        "invoiceGuid": world.invoice["GUID"],
+        "context": "import",
+        "text": "gelezen",
+        "source": "Airflow",
+        "eventTimeUtc": datetime(2026, 3, 14, tzinfo=UTC),
+        "ignoreDuplicates": True,
+    },
+    "IInvoice.SetInvoiceNumber": lambda world: {
+        "invoiceGUID": world.invoice["GUID"],
+        "invoiceNumber": 4711,
+        "referenceNumber": "47110",
+        "status": "Paid",
+    },
+    "IInvoice.SetInvoicePaymentDate": lambda world: {
+        "invoiceGUID": world.invoice["GUID"],
+        "paymentDate": "2026-03-14",
+    },
+    "IInvoice.SetInvoiceStatus": lambda world: {"invoiceGUID": world.invoice["GUID"], "status": "Paid"},
+    "IItem.AddNewItem": lambda world: {
+        "itemInfo": {"CaseGUID": world.values["caseguid"], "Name": "Nieuw"},
+        "currencyCode": "EUR",
+    },
+    "IItem.DeleteItem": lambda world: {"itemGUID": world.values["itemguid"]},
+    "IPhase.AddNewPhase": lambda world: {
+        "phaseInfo": {"CaseGUID": world.values["caseguid"], "Name": "Nieuw"},
+        "members": {"string": [world.values["userguid"]]},
+    },
+    "IPhase.DeletePhase": lambda world: {
+        "phaseGUID": world.values["phaseguid"],
+        "phaseGUIDToTransferItemsTo": world.values["phaseguid"],
+    },
+    "IPhase.UpdatePhase": lambda world: {"phaseInfo": {"GUID": world.values["phaseguid"], "Name": "x"}},
+    "IProduct.AddNewProduct": lambda world: {"productInfo": {"Name": "Nieuw", "ProductCategoryGUID": None}},
+    "IProduct.DeleteProduct": lambda world: {"productGUID": world.values["productguid"]},
+    "IProduct.UpdateProduct": lambda world: {
+        "productInfo": {"GUID": world.values["productguid"], "Name": "x"}
+    },
+    "IUser.AddNewUser": lambda world: {"userInfo": {"FirstName": "Test", "LastName": "Voorbeeld"}},
+    "IUser.DisableUser": lambda world: {"userGUID": world.values["userguid"]},
+    "IUser.EnableUser": lambda world: {"userGUID": world.values["userguid"]},
+    "IUser.UpdateUser": lambda world: {"userInfo": {"GUID": world.values["userguid"], "Title": "x"}},
+    "IWorkType.AddNewWorkType": lambda world: {"workTypeInfo": {"Name": "Nieuw"}},
+    "IWorkType.UpdateWorkType": lambda world: {
+        "workTypeInfo": {"GUID": world.values["worktypeguid"], "Name": "x"}
+    },
+}
+
+
+@pytest.mark.parametrize("name", sorted(WRITES))
+def test_every_write_that_is_served_is_carried_out_once(
+    name: str, hook: SeveraHook, world: SeveraWorld, sandbox: SandboxProcess
+) -> None:
+    operation = OPERATIONS[name]
+    arguments = WRITES[name](world)
+    sandbox.clear_journal()
+    result = hook.call(operation.contract, operation.name, **arguments)
+    if operation.returns is None:
+        assert result is None
+    elif operation.returns.name == "boolean":
+        assert result is True
+    else:
+        assert result["GUID"]
+        given = next(iter(arguments.values()))
+        assert {key: result[key] for key in given if key in ("Name", "LastName", "GUID")} == {
+            key: given[key] for key in given if key in ("Name", "LastName", "GUID")
+        }
+    assert len(sandbox.journal("severa", name)) == 1
+    noted = last_request(sandbox)
+    assert noted["dropped"] == []
+    assert noted["arguments"] == [each for each in operation.parameters if each in arguments]
+
+
+def test_what_was_written_is_read_back(hook: SeveraHook, world: SeveraWorld) -> None:
+    written = hook.call("IHourEntry", "AddNewHourEntry", **WRITES["IHourEntry.AddNewHourEntry"](world))
+    read = hook.call("IHourEntry", "GetHourEntryByGUID", hourEntryGUID=written["GUID"])
+    assert read == written
+    assert float(read["Quantity"]) == 7.5
+    assert hook.call("IHourEntry", "DeleteHourEntry", hourEntryGUID=written["GUID"]) is True
+    assert hook.call("IHourEntry", "GetHourEntryByGUID", hourEntryGUID=written["GUID"]) is None
+
+
+UNKNOWN = "00000000-0000-4000-8000-00000000dead"
+
+
+@pytest.mark.parametrize("form", [None, "fault", "null", "empty"])
+def test_not_found_is_one_thing_however_the_service_says_it(
+    form: str | None, hook: SeveraHook, sandbox: SandboxProcess
+) -> None:
+    sandbox.settings(severa_not_found=form)
+    assert hook.call("ICase", "GetCaseByGUID", caseGuid=UNKNOWN) is None
+    assert hook.call("IPhase", "GetPhasesByCaseGUID", caseGUID=UNKNOWN) is None
+    assert list(hook.rows("IPhase", "GetPhasesByCaseGUID", caseGUID=UNKNOWN)) == []
+    with pytest.raises(VismaNotFoundError, match="NotFoundException"):
+        hook.call("IHourEntry", "DeleteHourEntry", hourEntryGUID=UNKNOWN)
+
+
+def test_nil_and_absent_are_told_apart(hook: SeveraHook, sandbox: SandboxProcess) -> None:
+    with_nil = next(hook.rows("ICase", "GetAllCases"))
+    nil = {name for name, value in with_nil.items() if value is None}
+    sandbox.settings(severa_nil_form="absent")
+    without = next(hook.rows("ICase", "GetAllCases"))
+    assert nil
+    assert set(with_nil) - set(without) == nil
+
+
+def test_members_newer_than_the_wsdl_are_passed_over_and_counted(
+    hook: SeveraHook, sandbox: SandboxProcess
+) -> None:
+    window = {"startdate": LONG_AGO, "enddate": FAR_AHEAD}
+    before = list(hook.rows("IHourEntry", "GetHourEntriesByDate", **window))
+    sandbox.settings(severa_newer_members=True)
+    report = ReadReport()
+    assert list(hook.rows("IHourEntry", "GetHourEntriesByDate", report=report, **window)) == before
+    assert report.unknown["CaseName"] == len(before)
+
+
+def test_a_narrow_user_gets_fewer_rows_and_no_error(
+    hook: SeveraHook, connect: Callable[..., SeveraHook]
+) -> None:
+    narrow = connect(password=credentials.SEVERA_NARROW_KEY)
+    assert 0 < len(list(narrow.rows("ICase", "GetAllCases"))) < len(list(hook.rows("ICase", "GetAllCases")))
+
+
+@pytest.mark.parametrize(
+    ("contract", "operation", "inactive_too"),
+    [("IAccount", "GetAllAccounts", "IncludeInactive"), ("ICustomer", "GetAllCustomers", 2)],
+)
+def test_pages_are_read_to_their_end(
+    contract: str, operation: str, inactive_too: object, hook: SeveraHook, sandbox: SandboxProcess
+) -> None:
+    whole = [row["GUID"] for row in hook.rows(contract, operation, options=inactive_too)]
+    sandbox.clear_journal()
+    paged = [row["GUID"] for row in hook.rows(contract, operation, options=inactive_too, count=5)]
+    assert paged == whole
+    assert len(paged) == len(set(paged)) == sandbox.counts()["severa"]["customers"]
+    starts = [entry["note"]["values"]["startFromIndex"] for entry in sandbox.journal("severa")]
+    assert starts == [*range(0, len(whole), 5), len(whole)]
+
+
+DENIED: dict[str, tuple[dict[str, Any], str]] = {
+    "the add-on is off": ({"severa_addon": False}, credentials.SEVERA_KEY),
+    "the user is inactive": ({}, credentials.SEVERA_INACTIVE_KEY),
+    "the user has no SOAP permission": ({}, credentials.SEVERA_NO_RIGHT_KEY),
+    "the key was regenerated": ({"severa_key_regenerated": True}, credentials.SEVERA_KEY),
+    "the key is none": ({}, "geen-sleutel"),
+}
+
+
+@pytest.mark.parametrize("cause", DENIED)
+def test_access_denied_names_what_to_check_and_not_the_key(
+    cause: str, connect: Callable[..., SeveraHook], sandbox: SandboxProcess
+) -> None:
+    settings, key = DENIED[cause]
+    sandbox.settings(**settings)
+    hook = connect(password=key)
+    with pytest.raises(VismaAuthenticationError) as error:
+        hook.call("ICase", "GetAllCases")
+    said = str(error.value)
+    assert "Check in this order: (1) the API add-on" in said
+    assert len(sandbox.journal("severa", "ICase.GetAllCases")) == 1, "asked once"
+    fine, told = hook.test_connection()
+    assert not fine
+    assert "(4) the connection's API key" in told
+    assert key not in said + told
+
+
+def test_the_button_test_tells_what_it_found(hook: SeveraHook, sandbox: SandboxProcess) -> None:
+    sandbox.settings(severa_used_quota=41)
+    fine, said = hook.test_connection()
+    assert fine
+    assert "API version S3 sandbox, entity schema 2016.2. 44 of today's 100000 calls are used." in said
+    assert {entry["operation"] for entry in sandbox.journal("severa")} - {"WSDL"} == {
+        *VERSIONS,
+        "IWorkType.GetAllWorkTypes",
+    }
+
+
+FAULTS: list[tuple[str, type[VismaError], int]] = [
+    ("AuthenticationFailureException", VismaAuthenticationError, 1),
+    ("NoPermissionException", VismaPermissionError, 1),
+    ("ValidationException", VismaRequestError, 1),
+    ("GeneralFailureException", VismaRequestError, 1),
+    ("TosNotApprovedException", VismaPermissionError, 1),
+    ("QuotaLimitExceededException", VismaQuotaError, 1),
+    ("ExceptionDetail", VismaUnavailableError, 3),
+    ("InternalServiceFault", VismaUnavailableError, 3),
+]
+
+
+@pytest.mark.parametrize(("kind", "error", "tries"), FAULTS, ids=[kind for kind, *_ in FAULTS])
+def test_each_fault_of_a_read_becomes_the_error_that_says_whether_to_try_again(
+    kind: str,
+    error: type[VismaError],
+    tries: int,
+    hook: SeveraHook,
+    sandbox: SandboxProcess,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    words = {"description": CANARY, "faultstring": CANARY}
+    sandbox.inject("severa", "ICase.*", "soap_fault", count=tries, type=kind, **words)
+    with pytest.raises(error) as raised:
+        list(hook.rows("ICase", "GetAllCases"))
+    assert type(raised.value) is error
+    assert len(sandbox.journal("severa", "ICase.GetAllCases")) == tries
+    told = "".join(traceback.format_exception(raised.value)) + caplog.text
+    assert CANARY not in told
+    assert credentials.SEVERA_KEY not in told
+
+
+@pytest.mark.parametrize(
+    ("kind", "error"),
+    [
+        *((kind, error) for kind, error, tries in FAULTS if tries == 1),
+        ("NotFoundException", VismaNotFoundError),
+        ("ExceptionDetail", VismaUnknownOutcomeError),
+        ("InternalServiceFault", VismaUnknownOutcomeError),
+    ],
+)
+def test_each_fault_of_a_write_comes_after_one_try(
+    kind: str, error: type[VismaError], hook: SeveraHook, world: SeveraWorld, sandbox: SandboxProcess
+) -> None:
+    arguments = WRITES["IHourEntry.AddNewHourEntry"](world)
+    sandbox.inject("severa", "IHourEntry.AddNewHourEntry", "soap_fault", type=kind)
+    with pytest.raises(error) as raised:
+        hook.call("IHourEntry", "AddNewHourEntry", **arguments)
+    assert type(raised.value) is error
+    assert len(sandbox.journal("severa", "IHourEntry.AddNewHourEntry")) == 1
+
+
+def test_a_rejected_row_tells_its_reason_apart_from_the_message(hook: SeveraHook, world: SeveraWorld) -> None:
+    entry = WRITES["IHourEntry.AddNewHourEntry"](world)["hourEntryInfo"] | {"Quantity": 1000}
+    with pytest.raises(VismaRequestError) as error:
+        hook.call("IHourEntry", "AddNewHourEntry", hourEntryInfo=entry)
+    assert error.value.code == "ValidationException"
+    assert error.value.reason
+    assert error.value.reason not in str(error.value)
+
+
+def test_an_answer_that_breaks_off_is_never_a_short_list(hook: SeveraHook, sandbox: SandboxProcess) -> None:
+    sandbox.inject("severa", "IHourEntry.*", "truncated", keep=200_000)
+    with pytest.raises(VismaIncompleteAnswerError):
+        list(hook.rows("IHourEntry", "GetHourEntriesByDate", startdate=LONG_AGO, enddate=FAR_AHEAD))
+
+
+def test_the_quota_stops_at_the_reserve_and_opens_at_utc_midnight(
+    connect: Callable[..., SeveraHook], sandbox: SandboxProcess
+) -> None:
+    hook = connect(extra={"quota_reserve": 3})
+    sandbox.settings(severa_quota=100, severa_used_quota=95)
+    assert hook.call("IAPI", "GetVersion")
+    assert hook.call("IAPI", "GetVersion")
+    assert hook.quota is not None
+    assert (hook.quota.limit, hook.quota.used, hook.quota.remaining) == (100, 97, 3)
+    sandbox.clear_journal()
+    with pytest.raises(VismaQuotaError, match="97 of 100 calls") as error:
+        hook.call("IAPI", "GetVersion")
+    assert sandbox.journal("severa") == []
+    now = datetime.now(UTC)
+    midnight = datetime(now.year, now.month, now.day, tzinfo=UTC) + timedelta(days=1)
+    assert error.value.retry_after == pytest.approx((midnight - now).total_seconds() + 60, abs=30)
+
+
+def test_the_services_own_quota_fault_is_the_same_error(hook: SeveraHook, sandbox: SandboxProcess) -> None:
+    fresh = SeveraHook(sleep=lambda seconds: None)
+    sandbox.settings(severa_quota=100, severa_used_quota=100)
+    with pytest.raises(VismaQuotaError) as error:
+        fresh.call("ICase", "GetAllCases")
+    assert error.value.code == "QuotaLimitExceededException"
+    assert error.value.retry_after is not None
+    assert fresh.quota is not None
+    assert fresh.quota.remaining == 0
+    assert len(sandbox.journal("severa", "ICase.GetAllCases")) == 1
+
+
+def test_terms_of_service_that_nobody_approved_need_a_person(
+    hook: SeveraHook, sandbox: SandboxProcess
+) -> None:
+    sandbox.settings(severa_tos_approved=False)
+    with pytest.raises(VismaPermissionError, match="approve them"):
+        hook.call("ICase", "GetAllCases")
+
+
+def test_an_operation_that_the_user_may_not_call_is_named(hook: SeveraHook, sandbox: SandboxProcess) -> None:
+    sandbox.settings(severa_denied_operations=["IInvoice.*"])
+    with pytest.raises(VismaPermissionError, match=r"Severa IInvoice.GetInvoicesByDate .*access rights"):
+        list(hook.rows("IInvoice", "GetInvoicesByDate", startDate=LONG_AGO, endDate=FAR_AHEAD))
