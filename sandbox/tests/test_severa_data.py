@@ -91,6 +91,18 @@ def test_an_invoice_and_its_hours_name_each_other(employees: int, hour_entries: 
     assert len({row["GUID"] for row in rows}) == len(rows)
 
 
+@pytest.mark.parametrize("today", ["2026-11-22", "2026-03-01", "2028-02-29"])
+@pytest.mark.parametrize("frame", [(0, 0), (0, 40), (20, 25), (100, 400), (-9, -5), (30, 20)])
+def test_the_invoices_between_two_days_are_found_without_looking_at_others(
+    today: str, frame: tuple[int, int]
+) -> None:
+    here = world(severa_today=today)
+    start, end = here.midnight - timedelta(days=frame[1]), here.midnight - timedelta(days=frame[0])
+    wanted = [index for index, row in enumerate(here.invoices.rows()) if start <= row["Date"] <= end]
+
+    assert list(here.invoices.between(start, end)) == wanted
+
+
 def test_an_invoice_is_the_sum_of_its_rows() -> None:
     for invoice in world().invoices.rows():
         rows, totals = invoice["InvoiceRows"], invoice["InvoiceDetails"]

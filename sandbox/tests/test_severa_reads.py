@@ -264,6 +264,27 @@ def test_the_options_of_changed_cases_leave_out_what_they_say(severa, options: i
     assert len(found) == pytest.approx(50 * share)
 
 
+def test_a_change_made_in_severa_itself_shows_in_the_row(severa) -> None:
+    severa.sandbox.change_severa("case", CASE, changes={"Name": "anders"}, at="2026-11-21T12:00:00")
+    added = severa.sandbox.change_severa("hour_entry", changes={"Quantity": "1.5"})["guid"]
+
+    case = ask(severa, "ICase.GetCaseByGUID")
+    entry = ask(severa, "IHourEntry.GetHourEntryByGUID", hourEntryGUID=added)
+    assert (case["Name"], case["UpdatedTs"]) == ("anders", datetime(2026, 11, 21, 12))
+    assert (str(entry["Quantity"]), entry["InvoiceGUID"], entry["IsReadOnly"]) == ("1.5", None, False)
+
+
+@pytest.mark.parametrize("days", [1, 3, 20, 60, 130])
+def test_every_invoice_changed_in_a_frame_is_in_it(severa, days: int) -> None:
+    found = []
+    for step in range(220 // days + 1):
+        start = datetime(2026, 5, 1) + timedelta(days=days * step)
+        frame = {"startDate": start, "endDate": start + timedelta(days=days, minutes=-1)}
+        found += [row["GUID"] for row in ask(severa, "IInvoice.GetInvoicesByDate", **frame) or ()]
+
+    assert sorted(found) == sorted(row["GUID"] for row in ask(severa, "IInvoice.GetInvoicesByDate"))
+
+
 def test_new_only_leaves_out_what_was_only_changed(severa) -> None:
     severa.sandbox.change_severa("case", CASE, changes={"Name": "anders"}, at="2026-11-21T12:00:00")
     added = severa.sandbox.change_severa("case", at="2026-11-21T12:00:00")["guid"]

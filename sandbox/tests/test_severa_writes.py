@@ -134,6 +134,16 @@ def test_an_update_changes_what_is_sent_and_leaves_the_rest(severa) -> None:
     assert hour(severa, added["GUID"]) == {**added, "Quantity": Decimal("1.5")}
 
 
+def test_an_entry_moved_to_another_phase_moves_to_its_case(severa) -> None:
+    added = add(severa)
+
+    moved = severa.ask(
+        "IHourEntry.UpdateHourEntry", hourEntryInfo={"GUID": added["GUID"], "PhaseGUID": guid(0x21, 20)}
+    )
+
+    assert (moved["CaseGUID"], moved["AccountGUID"]) == (guid(0x20, 6), guid(2, 6))
+
+
 def test_an_update_of_what_was_there_before_is_a_change_at_the_sandbox_s_time(severa) -> None:
     severa.sandbox.settings(clock_offset=86_400.0 * 3650)
     free = guid(0x30, 1)

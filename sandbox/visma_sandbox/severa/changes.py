@@ -22,6 +22,8 @@ Entity = dict[str, Any]
 Keep = Callable[[int, Entity], bool]
 
 GUID_FORM: Final = "5e7e4a00-{number:04x}-4000-8000-"
+_INSERTED: Final = frozenset({"InsertTS", "InsertTs"})
+_UPDATED: Final = frozenset({"UpdatedTS", "UpdatedTs"})
 _FIRST_ADDED: Final = 1 << 40
 _HALF_MINUTE: Final = timedelta(seconds=30)
 _LAST: Final = datetime.max - _HALF_MINUTE
@@ -170,6 +172,14 @@ class Table(ABC):
         self._edits.clear()
         self._added = 0
 
+    def template(self) -> Entity:
+        """What an added row is like where it is not told."""
+        return self.base(0) if len(self) else {}
+
+    def _stamps(self, at: datetime, members: frozenset[str]) -> Entity:
+        """The members among `members` that this kind has, set to `at`."""
+        return dict.fromkeys(members & self.template().keys(), at)
+
     def change(
         self, guid: str | None, changes: Mapping[str, Any], *, at: datetime, delete: bool
     ) -> dict[str, Any]:
@@ -179,8 +189,8 @@ class Table(ABC):
         :raises UnknownEntityError: no such row.
         """
         if guid is None:
-            template = self.base(0) if len(self) else {}
-            row = self.add({**template, **changes}, at)
+            stamps = self._stamps(at, _INSERTED | _UPDATED)
+            row = self.add({**self.template(), **stamps, **changes}, at)
             return {"guid": row["GUID"], "changed_at": at.isoformat()}
         index = self.index_of(guid)
         if index is None:
@@ -188,7 +198,7 @@ class Table(ABC):
         if delete:
             self.delete(index, at)
         else:
-            self.update(index, changes, at)
+            self.update(index, {**self._stamps(at, _UPDATED), **changes}, at)
         return {"guid": guid, "changed_at": at.isoformat()}
 
 

@@ -122,6 +122,11 @@ class HourEntries(Table):
             "WorkTypeGUID": world.work_types.guid((bits >> 44) % 7),
         }
 
+    def template(self) -> Entity:
+        """An entry that is on no invoice."""
+        free = {"InvoiceGUID": None, "InvoiceRowGUID": None, "InvoiceQuantity": None, "IsReadOnly": False}
+        return {**super().template(), **free}
+
     def moments(self, index: int) -> tuple[datetime, datetime]:
         """In the evening of its day; every sixteenth was changed up to four days later."""
         bits = self.bits(index)

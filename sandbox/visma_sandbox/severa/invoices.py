@@ -6,6 +6,7 @@ and the totals are the sums of the rows.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from calendar import monthrange
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
@@ -17,6 +18,8 @@ from visma_sandbox.severa.hours import ROWS_OF_HOURS
 from visma_sandbox.severa.parties import COMPANIES
 
 MONTHS: Final = 6
+FIRST_NUMBER: Final = 10_001
+PAID_AFTER: Final = timedelta(days=14)
 _CENT: Final = Decimal("0.01")
 _ROW_PREFIX: Final = GUID_FORM.format(number=0x41)
 _UNITS: Final = len(COMPANIES) - 1  # the last company has nobody who could invoice
@@ -44,11 +47,23 @@ class Invoices(Table):
         days = today.day if month == MONTHS - 1 else monthrange(year, past + 1)[1]
         return datetime(year, past + 1, 1 + (index - first) * days // (last - first))
 
+    def between(self, start: datetime | None, end: datetime | None) -> range:
+        """The computed invoices dated from `start` up to and with `end`; None is unbounded."""
+        indexes = range(len(self))
+        first = bisect_left(indexes, start, key=self.day) if start else 0
+        last = bisect_right(indexes, end, key=self.day) if end else len(indexes)
+        return range(first, last)
+
+    def with_number(self, number: int | None) -> range:
+        """The computed invoice that has this number, unless it is a draft; empty when there is none."""
+        index = -1 if number is None else number - FIRST_NUMBER
+        return range(index, index + 1) if 0 <= index < len(self) else range(0)
+
     def moments(self, index: int) -> tuple[datetime, datetime]:
         """On its date; what was paid changed two weeks later."""
         inserted = self.day(index) + timedelta(hours=9, minutes=self.bits(index) % 240)
         inserted = min(inserted, self.world.midnight)
-        paid = inserted + timedelta(days=14)
+        paid = inserted + PAID_AFTER
         return inserted, paid if self._status(index) == "Paid" else inserted
 
     def _status(self, index: int) -> str:
@@ -65,7 +80,7 @@ class Invoices(Table):
         day, status = self.day(index), self._status(index)
         account = world.accounts.row(bits % len(world.accounts))
         case = world.cases.row(bits % len(world.accounts))
-        number = None if status == "Draft" else 10_001 + index
+        number = None if status == "Draft" else FIRST_NUMBER + index
         rate = 21 if index % 2 else 24
         rows = list(self._rows(index, case, Decimal(rate)))
         net = sum((row["rowVatExcludedAmount"] for row in rows), Decimal(0))

@@ -8,15 +8,17 @@ it the invoice's own date instead.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any, Final
 
 from visma_sandbox.severa.changes import GUID_FORM, Entity, Keep, minute
 from visma_sandbox.severa.faults import NotFound
-from visma_sandbox.severa.view import NEW_ONLY, Answer, Read, View, both, by_guid, mandatory
+from visma_sandbox.severa.invoices import PAID_AFTER
+from visma_sandbox.severa.view import NEW_ONLY, Answer, Read, View, both, by_guid, having, mandatory
 
 EXCLUDE_CHILD_UNITS: Final = 16
+_EPOCH: Final = datetime(1970, 1, 1)
 _FILE: Final = GUID_FORM.format(number=0x42)
 _PDF: Final = (
     b"%%PDF-1.4\n1 0 obj<</Type/Catalog>>endobj\n%% sandbox invoice %d\ntrailer<</Root 1 0 R>>\n%%%%EOF\n"
@@ -32,7 +34,9 @@ def _with_status(status: str | None) -> Keep | None:
     return (lambda _, row: row["InvoiceStatus"] == status) if status else None
 
 
-def _in_frame(view: View, start: datetime | None, end: datetime | None, options: int) -> Keep:
+def _in_frame(
+    view: View, start: datetime | None, end: datetime | None, options: int, *filters: Keep | None
+) -> Iterator[Entity]:
     invoices = view.world.invoices
     first, last = (None if each is None else minute(each) for each in (start, end))
     by_day = view.world.settings["severa_invoice_dates"] == "invoice_date"
@@ -45,24 +49,24 @@ def _in_frame(view: View, start: datetime | None, end: datetime | None, options:
         moment = minute(moment)
         return (first is None or first <= moment) and (last is None or moment <= last)
 
-    return keep
+    # What changed in the frame is dated before its end, and not much longer ago than it takes to be paid.
+    earliest = None if first is None else max(first, _EPOCH) - PAID_AFTER - timedelta(days=1)
+    return view.rows(invoices, invoices.between(earliest, last), both(keep, *filters))
 
 
 def invoices_between(view: View, start: datetime, end: datetime) -> Iterator[Entity]:
     """What GetInvoicesByDate answers for all business units."""
-    return view.rows(view.world.invoices, None, _in_frame(view, start, end, 0))
+    return _in_frame(view, start, end, 0)
 
 
 def _by_date(view: View, arguments: Mapping[str, Any]) -> Answer:
     start, end = (mandatory(name, arguments[name]) for name in ("startDate", "endDate"))
-    frame = _in_frame(view, start, end, arguments["options"] or 0)
-    return view.rows(view.world.invoices, None, both(frame, _in_units(view, arguments)))
+    return _in_frame(view, start, end, arguments["options"] or 0, _in_units(view, arguments))
 
 
 def _by_date_and_status(view: View, arguments: Mapping[str, Any]) -> Answer:
-    frame = _in_frame(view, arguments["startDate"], arguments["endDate"], arguments["options"] or 0)
-    keep = both(frame, _in_units(view, arguments), _with_status(arguments["status"]))
-    return view.rows(view.world.invoices, None, keep)
+    filters = (_in_units(view, arguments), _with_status(arguments["status"]))
+    return _in_frame(view, arguments["startDate"], arguments["endDate"], arguments["options"] or 0, *filters)
 
 
 def _by_status(view: View, arguments: Mapping[str, Any]) -> Answer:
@@ -71,14 +75,14 @@ def _by_status(view: View, arguments: Mapping[str, Any]) -> Answer:
     return islice(view.rows(view.world.invoices, None, keep), arguments.get("maxInvoices"))
 
 
-def _numbered(number: int | None) -> Keep:
-    return lambda _, row: number is not None and row["Number"] == number
+def _numbered(view: View, number: int | None, *filters: Keep | None) -> Iterator[Entity]:
+    invoices = view.world.invoices
+    known = None if number is None else having("Number", number)
+    return view.rows(invoices, invoices.with_number(number), both(known, *filters)) if known else iter(())
 
 
 def _by_number(view: View, arguments: Mapping[str, Any]) -> Answer:
-    number = arguments["invoiceNumber"]
-    keep = both(_numbered(number), _in_units(view, arguments))
-    return view.first(view.rows(view.world.invoices, None, keep), "null")
+    return view.first(_numbered(view, arguments["invoiceNumber"], _in_units(view, arguments)), "null")
 
 
 def _pdf(row: Entity) -> bytes:
@@ -86,8 +90,7 @@ def _pdf(row: Entity) -> bytes:
 
 
 def _pdf_by_number(view: View, arguments: Mapping[str, Any]) -> Answer:
-    found = view.rows(view.world.invoices, None, _numbered(arguments["invoiceNumber"]))
-    return _pdf(view.first(found))
+    return _pdf(view.first(_numbered(view, arguments["invoiceNumber"])))
 
 
 def _pdf_by_guid(view: View, arguments: Mapping[str, Any]) -> Answer:

@@ -97,7 +97,7 @@ def _update_hour(view: View, arguments: Mapping[str, Any]) -> Answer:
     entity = _given(arguments, "hourEntryInfo")
     hours = view.world.hour_entries
     index = _index(view, hours, entity.get("GUID"))
-    merged = {**hours.row(index), **entity}
+    merged = {**hours.row(index), **({"CaseGUID": None} if "PhaseGUID" in entity else {}), **entity}
     _quantity(merged)
     _known(view, entity, optional=True)
     if hours.row(index).get("InvoiceGUID"):
