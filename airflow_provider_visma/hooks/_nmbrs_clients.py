@@ -5,19 +5,18 @@ Namespaces come from the WSDL and stay those of production on a sandbox; the add
 
 from __future__ import annotations
 
-import os
 import re
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lxml import etree
 
 from airflow_provider_visma.exceptions import VismaRequestError
 from airflow_provider_visma.hooks._nmbrs_faults import fault_error
+from airflow_provider_visma.hooks._wsdl_home import wsdl_cache_dir
 from airflow_provider_visma.protocols.soap import SoapClient
 from airflow_provider_visma.protocols.soap_contract import SoapContract
-from airflow_provider_visma.protocols.wsdl_cache import WsdlCache, default_cache_dir, load_wsdl
+from airflow_provider_visma.protocols.wsdl_cache import WsdlCache, load_wsdl
 
 if TYPE_CHECKING:
     import requests
@@ -59,7 +58,10 @@ class NmbrsClients:
             )
         endpoint = f"{settings.base_url}/soap/v3/{service}.asmx"
         document = load_wsdl(
-            f"{endpoint}?WSDL", session=self._session, cache=WsdlCache(_cache_dir()), system=settings.system
+            f"{endpoint}?WSDL",
+            session=self._session,
+            cache=WsdlCache(wsdl_cache_dir()),
+            system=settings.system,
         )
         return SoapClient(
             SoapContract(document),
@@ -88,8 +90,3 @@ class NmbrsClients:
         for field, value in values.items():
             etree.SubElement(header, f"{{{namespace}}}{field}").text = value
         return [header]
-
-
-def _cache_dir() -> Path:
-    airflow_home = os.environ.get("AIRFLOW_HOME")
-    return Path(airflow_home) / "visma-wsdl" if airflow_home else default_cache_dir()
