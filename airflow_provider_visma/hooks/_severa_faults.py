@@ -2,8 +2,7 @@
 
 A declared type says that the same call will fail again, so it is permanent, GeneralFailureException too:
 clients that work never repeat it, and a repeated write might be carried out twice. Only what has no type
-may pass. What the service says never gets into a message, because it may quote people: it is kept in the
-error's ``reason``.
+may pass. What the service says never gets into a message, because it may quote people.
 """
 
 from __future__ import annotations
@@ -68,7 +67,6 @@ _KINDS: dict[str, tuple[type[VismaError], str, str | None]] = {
 }
 _QUOTA = "QuotaLimitExceededException"
 _UNREAD = ("ActionNotSupported", "DeserializationFailed")  # WCF's, before any operation has begun
-_LONGEST_REASON = 500
 
 
 def fault_error(fault: SoapFault, *, quota: QuotaWatch) -> VismaError:
@@ -76,12 +74,6 @@ def fault_error(fault: SoapFault, *, quota: QuotaWatch) -> VismaError:
 
     :param quota: knows when the quota resets.
     """
-    error = _error(fault, quota)
-    error.reason = fault.text[:_LONGEST_REASON] or None
-    return error
-
-
-def _error(fault: SoapFault, quota: QuotaWatch) -> VismaError:
     kind = fault.detail or ""
     if kind == _QUOTA:
         return quota.exceeded(kind)

@@ -455,6 +455,14 @@ def test_columns_tell_the_kinds_of_a_lists_elements(hook: SeveraHook) -> None:
     assert columns["GUID"] == "text"
 
 
+def test_parameters_are_told_in_the_contracts_order(hook: SeveraHook) -> None:
+    told = hook.parameters("IHourEntry", "GetHourEntriesByDateAndUserGUID")
+    assert told == ("businessUnitGUID", "startdate", "enddate", "userGUID")
+    assert hook.parameters("IAPI", "GetVersion") == ()
+    with pytest.raises(VismaRequestError, match=r"Severa ICase.GetCaseByGuid .*did you mean GetCaseByGUID"):
+        hook.parameters("ICase", "GetCaseByGuid")
+
+
 def test_unavailable_is_told_after_three_tries(hook: SeveraHook, service: SeveraService) -> None:
     service.answers += [Answer(503)] * 4
     with pytest.raises(VismaUnavailableError):
