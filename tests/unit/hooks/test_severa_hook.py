@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from lxml import etree
 
 from airflow_provider_visma.exceptions import (
     VismaAuthenticationError,
@@ -345,6 +346,19 @@ def test_the_wsdl_is_fetched_once_for_all_contracts_of_a_hook(fresh: SeveraServi
     for contract, operation in (("ICase", "GetAllCases"), ("IUser", "GetAllUsers"), ("IAPI", "GetVersion")):
         hook.call(contract, operation)
     assert [request.target for request in fresh.host.requests if not request.body] == [f"{ENDPOINT}?wsdl"]
+
+
+def test_a_wsdl_that_asks_for_addressing_headers_gets_none(fresh: SeveraService) -> None:
+    document = fresh.wsdl_answers[f"{ENDPOINT}?wsdl"].body.decode()
+    document, changes = re.subn(
+        "<wsdl:input ",
+        '<wsdl:input xmlns:wsaw="http://www.w3.org/2006/05/addressing/wsdl" wsaw:Action="urn:x" ',
+        document,
+    )
+    assert changes
+    fresh.wsdl_answers[f"{ENDPOINT}?wsdl"] = Answer(body=document.encode())
+    fresh.hook().call("ICase", "GetAllCases")
+    assert [etree.QName(each).localname for each in fresh.envelope[0]] == ["WebServicePassword"]
 
 
 @pytest.mark.parametrize(
