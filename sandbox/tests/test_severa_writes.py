@@ -239,6 +239,68 @@ def test_what_an_invoice_cannot_be_is_refused(severa, operation: str, arguments:
     assert detail(refused)[0] == "ValidationException"
 
 
+def test_items_become_one_invoice_for_each_account(severa) -> None:
+    items = [guid(0x22, 0), guid(0x22, 2), guid(0x22, 1)]  # of the cases 0, 1 and 0
+    wanted = {"ItemGUIDs": {"string": items}, "Date": MORNING, "InvoiceStatus": "Draft"}
+
+    invoices = severa.ask("IInvoice.CreateInvoices", invoiceInformation=wanted)
+
+    assert [row["AccountGUID"] for row in invoices] == [guid(2, 0), guid(2, 1)]
+    rows = [invoice["InvoiceRows"]["InvoiceRow"] for invoice in invoices]
+    assert [[row["ItemGUIDs"]["string"][0] for row in each] for each in rows] == [
+        [items[0], items[2]],
+        [items[1]],
+    ]
+    item = severa.ask("IItem.GetItemByGUID", itemGUID=items[1])
+    assert item["InvoiceGUID"] == invoices[1]["GUID"]
+    origin = severa.ask("IInvoice.GetInvoiceOriginDetailsByInvoiceGUID", invoiceGUID=invoices[1]["GUID"])
+    (row,) = origin["InvoiceRowOrigins"]["InvoiceOriginDetails.InvoiceRowOrigin"]
+    assert row["Items"]["Item"] == [item]
+    with pytest.raises(Fault) as refused:
+        severa.ask("IInvoice.CreateInvoices", invoiceInformation=wanted)
+    assert detail(refused)[0] == "ValidationException"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"ItemGUIDs": None},
+        {"ItemGUIDs": {"string": [NOBODY]}},
+        {"ItemGUIDs": {"string": [guid(0x22), NOBODY]}},
+        {"Date": None},
+        {"InvoiceStatus": "Verdwenen"},
+    ],
+)
+def test_invoices_that_cannot_be_created_leave_no_trace(severa, changes: dict[str, Any]) -> None:
+    wanted = {"ItemGUIDs": {"string": [guid(0x22)]}, "Date": MORNING, "InvoiceStatus": "Draft"}
+
+    with pytest.raises(Fault) as refused:
+        severa.ask("IInvoice.CreateInvoices", invoiceInformation={**wanted, **changes})
+
+    assert detail(refused)[0] == "ValidationException"
+    assert severa.sandbox.counts()["severa"]["invoices"] == 100
+    assert severa.ask("IItem.GetItemByGUID", itemGUID=guid(0x22))["InvoiceGUID"] is None
+
+
+def test_items_are_added_together(severa) -> None:
+    items = [{"CaseGUID": guid(0x20), "Name": "a"}, {"CaseGUID": guid(0x20), "Name": "b"}]
+
+    added = severa.ask("IItem.AddNewItems", items={"Item": items})
+
+    assert [row["Name"] for row in added] == ["a", "b"]
+    assert severa.ask("IItem.GetItemsChangedSince", startDate=datetime(2026, 11, 21)) == added
+
+
+def test_when_one_item_cannot_be_added_none_is(severa) -> None:
+    items = [{"CaseGUID": guid(0x20), "Name": "a"}, {"CaseGUID": guid(0x20), "Name": None}]
+
+    with pytest.raises(Fault) as refused:
+        severa.ask("IItem.AddNewItems", items={"Item": items})
+
+    assert detail(refused)[0] == "ValidationException"
+    assert not severa.ask("IItem.GetItemsChangedSince", startDate=datetime(2026, 11, 21))
+
+
 # -- cases and the rest
 
 
@@ -277,6 +339,11 @@ def test_a_disabled_user_is_inactive_until_enabled(severa) -> None:
     [
         ("IPhase.AddNewPhase", {"Name": "Extra", "CaseGUID": guid(0x20)}),
         ("IWorkType.AddNewWorkType", {"Name": "Nieuw"}),
+        ("IProduct.AddNewTravelExpense", {"Name": "Parkeren", "Code": "T-9"}),
+        ("IProductCategory.AddNewProductCategory", {"Name": "Overig"}),
+        ("ICaseStatus.AddNewCaseStatus", {"Name": "Uitgesteld"}),
+        ("IActivityType.AddNewActivityType", {"Name": "Borrel"}),
+        ("ISalesProcess.AddNewSalesProcess", {"Name": "Onderhandeling"}),
         ("IUser.AddNewUser", {"FirstName": "Test", "LastName": "Nieuw"}),
         ("IAccount.AddNewAccount", {"Name": "Klant Nieuw"}),
         ("ICustomer.AddNewCustomer", {"Name": "Klant", "Email": "k@example.com"}),

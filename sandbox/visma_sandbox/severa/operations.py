@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 
-from visma_sandbox.severa import reads, reads_hours, reads_invoices, reads_work, writes
+from visma_sandbox.severa import reads, reads_hours, reads_invoices, reads_work, writes, writes_invoices
 from visma_sandbox.severa.access import ApiUser
 from visma_sandbox.severa.calls import Call
 from visma_sandbox.severa.changes import Entity, Table, UnknownEntityError
@@ -44,6 +44,7 @@ _READS: Final[Mapping[tuple[str, str], Read]] = {
     **reads_hours.READS,
     **reads_invoices.READS,
 }
+_WRITES: Final[Mapping[tuple[str, str], Read]] = {**writes.WRITES, **writes_invoices.WRITES}
 _ADMINISTRATOR: Final = ApiUser(name="administrator", key="")
 
 
@@ -57,7 +58,7 @@ class Operations:
 
     def served(self) -> frozenset[tuple[str, str]]:
         """The operations that :meth:`answer` knows, as (contract, operation)."""
-        return frozenset({**_READS, **writes.WRITES})
+        return frozenset({**_READS, **_WRITES})
 
     def answer(self, call: Call) -> Answer:
         """Answer a call.
@@ -71,7 +72,7 @@ class Operations:
             return _READS[key](view, call.arguments)
         if not view.may_write:
             raise SeveraFault("NoPermissionException", f"{call.operation}: the user may not do this")
-        return writes.WRITES[key](view, call.arguments)
+        return _WRITES[key](view, call.arguments)
 
     def counts(self) -> dict[str, int]:
         """What the administrator should get, in rows.

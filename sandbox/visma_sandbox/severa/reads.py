@@ -85,7 +85,7 @@ def _users_changed(view: View, arguments: Mapping[str, Any]) -> Answer:
 def _user_by_name(view: View, arguments: Mapping[str, Any]) -> Answer:
     first, last = arguments["firstName"], arguments["lastName"]
     named = view.rows(
-        view.world.users, None, lambda _, row: row["FirstName"] == first and row["LastName"] == last
+        view.world.users, None, lambda _, row: row.get("FirstName") == first and row.get("LastName") == last
     )
     return view.first(named, "null")
 
@@ -231,7 +231,7 @@ def _contacts_by_method(view: View, arguments: Mapping[str, Any]) -> Answer:
 
     def keep(_: int, row: Entity) -> bool:
         methods: list[Row] = row.get("CommunicationMethods") or []
-        return any(each["Type"] == kind and each["Value"] == value for each in methods)
+        return any(each.get("Type") == kind and each.get("Value") == value for each in methods)
 
     return view.rows(view.world.contacts, None, keep)
 
@@ -297,7 +297,12 @@ READS: Final[Mapping[tuple[str, str], Read]] = {
     ("IProduct", "GetProductByCodeIncludeInactive"): by_member("products", "productCode", "Code"),
     ("IProduct", "GetProductsChangedSince"): changed_since("products"),
     ("IProduct", "GetTravelExpenseByGUID"): by_guid("travel_expenses", "travelExpenseGUID"),
-    ("IProduct", "GetTravelExpenseByCode"): by_member("travel_expenses", "travelExpenseCode", "Code"),
+    ("IProduct", "GetTravelExpenseByCode"): by_member(
+        "travel_expenses", "travelExpenseCode", "Code", active=True
+    ),
+    ("IProduct", "GetTravelExpenseByCodeIncludeInactive"): by_member(
+        "travel_expenses", "travelExpenseCode", "Code"
+    ),
     ("IProduct", "GetTravelExpensesChangedSince"): changed_since("travel_expenses"),
     ("IProductCategory", "GetProductCategoryByGUID"): by_guid("product_categories", "productCategoryGUID"),
     ("IProductCategory", "GetProductCategoryByCode"): by_member(

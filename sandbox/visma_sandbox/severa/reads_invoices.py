@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any, Final
 
-from visma_sandbox.severa.changes import GUID_FORM, Entity, Keep, minute
+from visma_sandbox.severa.changes import GUID_FORM, Entity, Keep, Table, minute
 from visma_sandbox.severa.faults import NotFound
 from visma_sandbox.severa.invoices import PAID_AFTER
 from visma_sandbox.severa.view import NEW_ONLY, Answer, Read, View, both, by_guid, having, mandatory
@@ -118,6 +118,11 @@ def _file(view: View, arguments: Mapping[str, Any]) -> Answer:
     return _pdf(view.get(invoices, invoices.guid(int(guid[24:], 16) - 1)))
 
 
+def _found(view: View, table: Table, guids: list[str] | None) -> list[Entity]:
+    rows = (view.find(table, guid) for guid in guids or ())
+    return [row for row in rows if row is not None]
+
+
 def _origin(view: View, arguments: Mapping[str, Any]) -> Answer:
     world = view.world
     invoice = view.get(world.invoices, arguments["invoiceGUID"])
@@ -128,11 +133,11 @@ def _origin(view: View, arguments: Mapping[str, Any]) -> Answer:
         cases = [{**case, "Phases": [world.phases.row(each) for each in world.phases.of_case(index)]}]
     origins = [
         {
-            "HourEntries": [world.hour_entries.find(guid) for guid in row["HourGUIDs"]],
-            "InvoiceRowGUID": row["GUID"],
-            "Items": [],
+            "HourEntries": _found(view, world.hour_entries, row.get("HourGUIDs")),
+            "InvoiceRowGUID": row.get("GUID"),
+            "Items": _found(view, world.items, row.get("ItemGUIDs")),
         }
-        for row in invoice["InvoiceRows"]
+        for row in invoice.get("InvoiceRows") or ()
     ]
     return {"Cases": cases, "InvoiceRowOrigins": origins}
 

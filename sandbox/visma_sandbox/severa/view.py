@@ -127,9 +127,11 @@ def mandatory(what: str, value: Any) -> Any:
     return value
 
 
-def both(*filters: Keep | None) -> Keep:
-    """All filters together."""
+def both(*filters: Keep | None) -> Keep | None:
+    """All filters together; None when there is nothing to filter by."""
     active = [each for each in filters if each is not None]
+    if len(active) < 2:
+        return active[0] if active else None
     return lambda index, row: all(each(index, row) for each in active)
 
 

@@ -28,18 +28,27 @@ _HOUR_MEMBERS: Final = (
 )  # fmt: skip
 
 
-def _invalid(reason: str) -> SeveraFault:
+def invalid(reason: str) -> SeveraFault:
+    """A ValidationException that says what is wrong, without the value."""
     return SeveraFault("ValidationException", reason)
 
 
-def _given(arguments: Mapping[str, Any], parameter: str) -> Entity:
+def given(arguments: Mapping[str, Any], parameter: str) -> Entity:
+    """The entity in an argument.
+
+    :raises SeveraFault: there is none.
+    """
     entity = arguments[parameter]
     if not isinstance(entity, Mapping):
-        raise _invalid(f"{parameter} is mandatory")
+        raise invalid(f"{parameter} is mandatory")
     return dict(entity)
 
 
-def _index(view: View, table: Table, guid: str | None) -> int:
+def index_of_given(view: View, table: Table, guid: str | None) -> int:
+    """The index of the row to write to.
+
+    :raises NotFound: there is none, or the user may not see it.
+    """
     index = table.index_of(guid)
     if index is None or not view.sees(table, table.row(index)):
         raise NotFound("fault")
@@ -62,13 +71,13 @@ def _known(view: View, entity: Mapping[str, Any], *, optional: bool) -> None:
         if not guid and needless:
             continue
         if table.index_of(guid) is None:
-            raise _invalid(f"HourEntry.{member}: {'unknown' if guid else 'missing'}")
+            raise invalid(f"HourEntry.{member}: {'unknown' if guid else 'missing'}")
 
 
 def _quantity(entity: Mapping[str, Any]) -> None:
     quantity = entity.get("Quantity")
     if quantity is None or not 0 < quantity <= MAX_QUANTITY:
-        raise _invalid(f"HourEntry.Quantity: must be more than 0 and at most {MAX_QUANTITY}")
+        raise invalid(f"HourEntry.Quantity: must be more than 0 and at most {MAX_QUANTITY}")
 
 
 def _placed(view: View, entity: Entity) -> Entity:
@@ -76,94 +85,54 @@ def _placed(view: View, entity: Entity) -> Entity:
     phase = view.world.phases.find(entity.get("PhaseGUID")) or {}
     sent = entity.get("CaseGUID")
     if sent and sent.lower() != phase.get("CaseGUID"):
-        raise _invalid("HourEntry.PhaseGUID: of another case")
+        raise invalid("HourEntry.PhaseGUID: of another case")
     case = view.world.cases.find(phase.get("CaseGUID")) or {}
     return {**entity, "AccountGUID": case.get("AccountGUID"), "CaseGUID": case.get("GUID")}
 
 
 def _add_hour(view: View, arguments: Mapping[str, Any]) -> Answer:
-    entity = _given(arguments, "hourEntryInfo")
+    entity = given(arguments, "hourEntryInfo")
     if entity.get("EventDate") is None:
-        raise _invalid("HourEntry.EventDate: missing")
+        raise invalid("HourEntry.EventDate: missing")
     _quantity(entity)
     _known(view, entity, optional=False)
     empty = dict.fromkeys(_HOUR_MEMBERS)
-    given = {name: value for name, value in entity.items() if value is not None}
-    placed = _placed(view, {**empty, **_HOUR_DEFAULTS, **given})
+    sent = {name: value for name, value in entity.items() if value is not None}
+    placed = _placed(view, {**empty, **_HOUR_DEFAULTS, **sent})
     return view.world.hour_entries.add(placed, view.now)
 
 
 def _update_hour(view: View, arguments: Mapping[str, Any]) -> Answer:
-    entity = _given(arguments, "hourEntryInfo")
+    entity = given(arguments, "hourEntryInfo")
     hours = view.world.hour_entries
-    index = _index(view, hours, entity.get("GUID"))
+    index = index_of_given(view, hours, entity.get("GUID"))
     merged = {**hours.row(index), **({"CaseGUID": None} if "PhaseGUID" in entity else {}), **entity}
     _quantity(merged)
     _known(view, entity, optional=True)
     if hours.row(index).get("InvoiceGUID"):
-        raise _invalid("HourEntry: invoiced, and cannot be changed")
+        raise invalid("HourEntry: invoiced, and cannot be changed")
     return hours.update(index, _placed(view, merged), view.now)
 
 
 def _delete_hour(view: View, arguments: Mapping[str, Any]) -> Answer:
     hours = view.world.hour_entries
-    index = _index(view, hours, arguments["hourEntryGUID"])
+    index = index_of_given(view, hours, arguments["hourEntryGUID"])
     if hours.row(index).get("InvoiceGUID"):
-        raise _invalid("HourEntry: invoiced, and cannot be deleted")
+        raise invalid("HourEntry: invoiced, and cannot be deleted")
     hours.delete(index, view.now)
     return True
 
 
-def _set_invoice_status(view: View, arguments: Mapping[str, Any]) -> Answer:
-    _change_invoice(view, arguments, {"InvoiceStatus": _status(view, arguments["status"])})
-    return None
-
-
-def _set_payment_date(view: View, arguments: Mapping[str, Any]) -> Answer:
-    date = arguments["paymentDate"]
-    status = "Unpaid" if date is None else "Paid"
-    _change_invoice(view, arguments, {"PaymentDate": date, "PaymentStatus": status})
-    return None
-
-
-def _set_invoice_number(view: View, arguments: Mapping[str, Any]) -> Answer:
-    number = arguments["invoiceNumber"]
-    if not number or number < 1:
-        raise _invalid("invoiceNumber: must be 1 or more")
-    changes = {"Number": number, "ReferenceNumber": arguments["referenceNumber"]}
-    if arguments["status"]:
-        changes["InvoiceStatus"] = _status(view, arguments["status"])
-    _change_invoice(view, arguments, changes)
-    return None
-
-
-def _status(view: View, name: str | None) -> str:
-    known = {row["Name"] for row in view.world.invoice_statuses.rows()}
-    if name not in known:
-        raise _invalid(f"InvoiceStatus: unknown; one of {', '.join(sorted(known))}")
-    return str(name)
-
-
-def _change_invoice(view: View, arguments: Mapping[str, Any], changes: Entity) -> None:
-    invoices = view.world.invoices
-    invoices.update(_index(view, invoices, arguments["invoiceGUID"]), changes, view.now)
-
-
-def _log_entry(view: View, arguments: Mapping[str, Any]) -> Answer:
-    _index(view, view.world.invoices, arguments["invoiceGuid"])
-    return None
-
-
 def _add_case(view: View, arguments: Mapping[str, Any]) -> Answer:
-    entity = _given(arguments, "caseInfo")
+    entity = given(arguments, "caseInfo")
     mandatory("Case.Name", entity.get("Name"))
     world = view.world
     account = world.accounts.find(entity.get("AccountGUID"))
     if account is None:
-        raise _invalid("Case.AccountGUID: missing or unknown")
+        raise invalid("Case.AccountGUID: missing or unknown")
     owner = world.users.find(entity.get("CaseOwnerUserGUID"))
     if owner is None:
-        raise _invalid("Case.CaseOwnerUserGUID: missing or unknown")
+        raise invalid("Case.CaseOwnerUserGUID: missing or unknown")
     values = {
         "AccountName": account.get("Name"),
         "AccountNumber": account.get("Number"),
@@ -179,15 +148,15 @@ def _add_case(view: View, arguments: Mapping[str, Any]) -> Answer:
     }
     case = world.cases.add(values, view.now)
     root = world.phases.add({"CaseGUID": case["GUID"], "Name": case["Name"], "IsLocked": False}, view.now)
-    index = _index(view, world.cases, case["GUID"])
+    index = index_of_given(view, world.cases, case["GUID"])
     return world.cases.update(index, {"RootTaskGUID": root["GUID"]}, view.now)
 
 
-def _add(table_name: str, parameter: str, *, needs: tuple[str, ...] = (), stamp: str = "") -> Read:
-    """An operation that adds an entity: `needs` are mandatory members, `stamp` the prefix of its moments."""
+def _add(table_name: str, parameter: str, *, needs: tuple[str, ...] = ()) -> Read:
+    """An operation that adds an entity; `needs` are its mandatory members."""
 
     def write(view: View, arguments: Mapping[str, Any]) -> Answer:
-        entity = _given(arguments, parameter)
+        entity = given(arguments, parameter)
         for member in needs:
             mandatory(f"{parameter}.{member}", entity.get(member))
         return _table(view, table_name).add({"IsActive": True, **entity}, view.now)
@@ -195,12 +164,21 @@ def _add(table_name: str, parameter: str, *, needs: tuple[str, ...] = (), stamp:
     return write
 
 
+def _add_items(view: View, arguments: Mapping[str, Any]) -> Answer:
+    """All items, or when one cannot be added none."""
+    items = arguments["items"] or []
+    for item in items:
+        mandatory("Item.CaseGUID", item.get("CaseGUID"))
+        mandatory("Item.Name", item.get("Name"))
+    return iter([view.world.items.add(item, view.now) for item in items])
+
+
 def _update(table_name: str, parameter: str, *, stamp: str = "") -> Read:
     """An operation that changes an entity; `stamp` is the member that tells when."""
 
     def write(view: View, arguments: Mapping[str, Any]) -> Answer:
-        entity, table = _given(arguments, parameter), _table(view, table_name)
-        index = _index(view, table, entity.get("GUID"))
+        entity, table = given(arguments, parameter), _table(view, table_name)
+        index = index_of_given(view, table, entity.get("GUID"))
         return table.update(index, {**entity, **({stamp: view.now} if stamp else {})}, view.now)
 
     return write
@@ -209,7 +187,7 @@ def _update(table_name: str, parameter: str, *, stamp: str = "") -> Read:
 def _delete(table_name: str, parameter: str) -> Read:
     def write(view: View, arguments: Mapping[str, Any]) -> Answer:
         table = _table(view, table_name)
-        table.delete(_index(view, table, arguments[parameter]), view.now)
+        table.delete(index_of_given(view, table, arguments[parameter]), view.now)
         return True
 
     return write
@@ -218,14 +196,14 @@ def _delete(table_name: str, parameter: str) -> Read:
 def _activate(*, active: bool) -> Read:
     def write(view: View, arguments: Mapping[str, Any]) -> Answer:
         users = view.world.users
-        users.update(_index(view, users, arguments["userGUID"]), {"IsActive": active}, view.now)
+        users.update(index_of_given(view, users, arguments["userGUID"]), {"IsActive": active}, view.now)
         return True
 
     return write
 
 
 def _add_account(view: View, arguments: Mapping[str, Any]) -> Answer:
-    world, entity = view.world, _given(arguments, "accountInfo")
+    world, entity = view.world, given(arguments, "accountInfo")
     mandatory("Account.Name", entity.get("Name"))
     address = world.addresses.add(dict(arguments["addressInfo"] or {}), view.now)
     company_values = {"Name": entity["Name"], **(arguments["companyInfo"] or {})}
@@ -239,7 +217,7 @@ def _add_account(view: View, arguments: Mapping[str, Any]) -> Answer:
 
 
 def _add_customer(view: View, arguments: Mapping[str, Any]) -> Answer:
-    world, entity = view.world, _given(arguments, "customer")
+    world, entity = view.world, given(arguments, "customer")
     mandatory("Customer.Name", entity.get("Name"))
     company = world.companies.add({"Name": entity["Name"]}, view.now)
     account = world.accounts.add(_new_account(view, entity, company["GUID"]), view.now)
@@ -252,8 +230,8 @@ def _new_account(view: View, entity: Entity, company: str) -> Entity:
 
 
 def _update_customer(view: View, arguments: Mapping[str, Any]) -> Answer:
-    accounts, entity = view.world.accounts, _given(arguments, "customer")
-    index = _index(view, accounts, entity.get("GUID"))
+    accounts, entity = view.world.accounts, given(arguments, "customer")
+    index = index_of_given(view, accounts, entity.get("GUID"))
     return accounts.as_customer(accounts.update(index, {**entity, "UpdatedTS": view.now}, view.now))
 
 
@@ -266,10 +244,6 @@ WRITES: Final[Mapping[tuple[str, str], Read]] = {
     ("IHourEntry", "AddNewHourEntry"): _add_hour,
     ("IHourEntry", "UpdateHourEntry"): _update_hour,
     ("IHourEntry", "DeleteHourEntry"): _delete_hour,
-    ("IInvoice", "SetInvoiceStatus"): _set_invoice_status,
-    ("IInvoice", "SetInvoicePaymentDate"): _set_payment_date,
-    ("IInvoice", "SetInvoiceNumber"): _set_invoice_number,
-    ("IInvoice", "AddNewInvoiceLogEntry"): _log_entry,
     ("ICase", "AddNewCase"): _add_case,
     ("ICase", "UpdateCase"): _update("cases", "caseInfo", stamp="UpdatedTs"),
     ("ICase", "DeleteCase"): _delete("cases", "caseGuid"),
@@ -293,9 +267,23 @@ WRITES: Final[Mapping[tuple[str, str], Read]] = {
     ("IProduct", "AddNewProduct"): _add("products", "productInfo", needs=("Name",)),
     ("IProduct", "UpdateProduct"): _update("products", "productInfo"),
     ("IProduct", "DeleteProduct"): _delete("products", "productGUID"),
+    ("IProduct", "AddNewTravelExpense"): _add("travel_expenses", "travelExpenseInfo", needs=("Name",)),
+    ("IProduct", "UpdateTravelExpense"): _update("travel_expenses", "travelExpenseInfo"),
+    ("IProduct", "DeleteTravelExpense"): _delete("travel_expenses", "travelExpenseGUID"),
+    ("IProductCategory", "AddNewProductCategory"): _add("product_categories", "productCategoryInfo"),
+    ("IProductCategory", "UpdateProductCategory"): _update("product_categories", "productCategoryInfo"),
+    ("IProductCategory", "DeleteProductCategory"): _delete("product_categories", "productCategoryGUID"),
+    ("ICaseStatus", "AddNewCaseStatus"): _add("case_statuses", "caseStatusInfo", needs=("Name",)),
+    ("ICaseStatus", "UpdateCaseStatus"): _update("case_statuses", "caseStatusInfo"),
+    ("ICaseStatus", "DeleteCaseStatus"): _delete("case_statuses", "caseStatusGUID"),
+    ("IActivityType", "AddNewActivityType"): _add("activity_types", "activityTypeInfo", needs=("Name",)),
+    ("IActivityType", "UpdateActivityType"): _update("activity_types", "activityTypeInfo"),
+    ("IActivityType", "DeleteActivityType"): _delete("activity_types", "activityTypeGUID"),
+    ("ISalesProcess", "AddNewSalesProcess"): _add("sales_processes", "salesProcessInfo", needs=("Name",)),
     ("IBusinessUnit", "AddNewBusinessUnit"): _add("business_units", "businessUnitInfo", needs=("Name",)),
     ("IBusinessUnit", "UpdateBusinessUnit"): _update("business_units", "businessUnitInfo", stamp="UpdatedTS"),
     ("IItem", "AddNewItem"): _add("items", "itemInfo", needs=("CaseGUID", "Name")),
+    ("IItem", "AddNewItems"): _add_items,
     ("IItem", "DeleteItem"): _delete("items", "itemGUID"),
     ("IActivity", "AddNewActivity"): _add("activities", "activityInfo", needs=("Name",)),
     ("IActivity", "UpdateActivity"): _update("activities", "activityInfo"),
