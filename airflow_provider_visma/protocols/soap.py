@@ -26,15 +26,16 @@ from airflow_provider_visma.exceptions import (
 )
 from airflow_provider_visma.protocols.http import HttpLimits, network_error, status_error
 from airflow_provider_visma.protocols.soap_contract import AnswerShape, Placeholder, SoapContract
-from airflow_provider_visma.protocols.soap_parser import FaultFoundError
+from airflow_provider_visma.protocols.soap_parser import FaultFoundError, local_name
 from airflow_provider_visma.protocols.soap_reader import ReadReport, SoapReader
-from airflow_provider_visma.protocols.soap_shape import select
+from airflow_provider_visma.protocols.soap_shape import Shape, select
 
 __all__ = ["SOAP_LIMITS", "Octets", "ReadReport", "SoapClient", "SoapFault"]
 
 SOAP_LIMITS = HttpLimits(max_bytes=1024**3)
 _PIECE = 64 * 1024
 _MAX_ERROR_BYTES = 1024 * 1024
+_WORDS = ("Description", "Message")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +45,13 @@ class SoapFault:
     :param code: local part of faultcode (1.1) or Code/Value (1.2), e.g. ``Client``.
     :param text: faultstring (1.1) or Reason/Text (1.2).
     :param detail: local name of the first element in the detail.
+    :param description: what the detail says in words, where a WCF service puts it (Description, Message).
     """
 
     code: str
     text: str
     detail: str | None
+    description: str | None = None
 
 
 class _NoConnectionError(VismaUnavailableError):
@@ -116,6 +119,8 @@ class SoapClient:
     :param session: proxy, TLS and adapters; shared by threads.
     :param headers: makes the SOAP header's elements for an operation and its namespace.
     :param fault_error: turns a fault into the error to raise.
+    :param on_header: told of each answer's SOAP header, a fault's too, before anything else of it is used:
+        texts by local name.
     :param label: prefix of the operation's name in errors, e.g. ``EmployeeService``.
     """
 
@@ -129,6 +134,7 @@ class SoapClient:
         fault_error: Callable[[SoapFault], VismaError],
         system: str,
         label: str,
+        on_header: Callable[[Mapping[str, str]], None] | None = None,
         conn_id: str | None = None,
         limits: HttpLimits = SOAP_LIMITS,
         clock: Callable[[], float] = time.monotonic,
@@ -140,6 +146,7 @@ class SoapClient:
         self._fault_error = fault_error
         self._system = system
         self._label = label
+        self._on_header = on_header
         self._conn_id = conn_id
         self._limits = limits
         self._clock = clock
@@ -169,7 +176,7 @@ class SoapClient:
                 ) from None
 
     def _value(self, operation: str, arguments: Mapping[str, Any], answer: AnswerShape) -> Any:
-        reader = SoapReader(answer, answer.result, ReadReport())
+        reader = SoapReader(answer, answer.result, ReadReport(), self._on_header)
         try:
             with self._post(operation, arguments) as response:
                 return reader.value(self._pieces(response))
@@ -211,13 +218,20 @@ class SoapClient:
     def _reader(
         self, answer: AnswerShape, operation: str, fields: Collection[str] | None, report: ReadReport
     ) -> SoapReader:
+        item = _item_of(answer, operation)
         shape = answer.result
-        item = shape.only_item if shape is not None else None
-        if shape is None or item is None:
-            raise VismaContentError(f"{operation} does not return a list")
-        if fields is not None:
+        if shape is not None and fields is not None:
             shape = select(shape, [f"{item.name}/{path}" for path in fields])
-        return SoapReader(answer, shape, report)
+        return SoapReader(answer, shape, report, self._on_header)
+
+    def columns(self, operation: str) -> dict[str, str]:
+        """Return the elements of a list's items, each with its kind (:data:`soap_shape.KINDS`).
+
+        :raises VismaError: there is no such operation, or it does not return a list.
+        """
+        with self._context(operation):
+            item = _item_of(self.contract.answer(operation), operation)
+            return {part.name: part.kind for part in item.parts.values()}
 
     @contextmanager
     def _post(self, operation: str, arguments: Mapping[str, Any]) -> Iterator[requests.Response]:
@@ -268,7 +282,7 @@ class SoapClient:
         if response.status_code == 200:
             return
         if response.status_code == 500:  # where SOAP 1.1 puts faults; anything else is no SOAP
-            reader = SoapReader(AnswerShape("", None), None, ReadReport())
+            reader = SoapReader(AnswerShape("", None), None, ReadReport(), self._on_header)
             try:
                 reader.value(self._pieces(response, max_bytes=_MAX_ERROR_BYTES))
             except FaultFoundError as fault:
@@ -321,6 +335,13 @@ class SoapClient:
             raise
 
 
+def _item_of(answer: AnswerShape, operation: str) -> Shape:
+    item = answer.result.only_item if answer.result is not None else None
+    if item is None:
+        raise VismaContentError(f"{operation} does not return a list")
+    return item
+
+
 def read_fault(element: etree._Element) -> SoapFault:
     """Return the fault in a SOAP 1.1 or 1.2 Fault element."""
     namespace = etree.QName(element).namespace
@@ -330,10 +351,12 @@ def read_fault(element: etree._Element) -> SoapFault:
     if detail is None:
         detail = element.find(f"{{{namespace}}}Detail")
     first = next(iter(detail), None) if detail is not None else None
+    words = (part.text for part in (first if first is not None else ()) if local_name(part) in _WORDS)
     return SoapFault(
         code=(code or "").rpartition(":")[2].strip(),
         text=(text or "").strip(),
-        detail=etree.QName(first).localname if first is not None else None,
+        detail=local_name(first) if first is not None else None,
+        description=next(filter(None, words), None),
     )
 
 

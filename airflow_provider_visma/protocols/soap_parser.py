@@ -9,6 +9,7 @@ its limit.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from lxml import etree
@@ -54,9 +55,15 @@ class AnswerParser:
     none (SOAP 1.1, section 3): ours, put before the root, leads to the tree that is being built.
 
     :param result_tag: the element whose children are rows.
+    :param on_header: told of the SOAP header once, as soon as it has been read whole.
     """
 
-    def __init__(self, response_tag: str, result_tag: str | None) -> None:
+    def __init__(
+        self,
+        response_tag: str,
+        result_tag: str | None,
+        on_header: Callable[[Mapping[str, str]], None] | None = None,
+    ) -> None:
         self._parser = etree.XMLPullParser(
             events=("pi",),
             resolve_entities=False,
@@ -69,6 +76,7 @@ class AnswerParser:
         )
         self._response_tag = response_tag
         self._result_tag = result_tag
+        self._on_header = on_header
         self._marker: Any = None
         self.result: etree._Element | None = None
 
@@ -99,8 +107,12 @@ class AnswerParser:
             return
         if tree.docinfo.internalDTD is not None:
             raise VismaContentError(_DOCTYPE)
-        if root.tag in ENVELOPES and self._result_tag is not None:
-            body = root.find(_body_tag(root))
+        if root.tag not in ENVELOPES:
+            return
+        body = root.find(_body_tag(root))
+        if body is not None:
+            self._tell_header(root)
+        if self._result_tag is not None:
             response = body.find(self._response_tag) if body is not None else None
             self.result = response.find(self._result_tag) if response is not None else None
 
@@ -121,10 +133,22 @@ class AnswerParser:
         body = root.find(_body_tag(root))
         if body is None or not len(body):
             raise VismaIncompleteAnswerError("the answer has no content")
+        self._tell_header(root)
         if body[0].tag in FAULTS:
             raise FaultFoundError(body[0])
         if body[0].tag != self._response_tag:
             raise VismaContentError("the answer belongs to another operation")
+
+    def _tell_header(self, envelope: etree._Element) -> None:
+        tell, self._on_header = self._on_header, None
+        header = envelope.find(envelope.tag.replace("Envelope", "Header"))
+        if tell is not None and header is not None:
+            tell({local_name(entry): entry.text.strip() for entry in header if entry.text})
+
+
+def local_name(element: etree._Element) -> str:
+    """Return an element's name without its namespace."""
+    return element.tag.rpartition("}")[2]
 
 
 def _body_tag(envelope: etree._Element) -> str:

@@ -8,7 +8,7 @@ before they are looked at, under libxml2's limits alone.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -67,15 +67,24 @@ class SoapReader:
     :param answer: where the result is.
     :param shape: what to read of the result; its repeated element is a row.
     :param report: filled while reading.
+    :param on_header: told of the SOAP header, as texts by local name, before the first row.
     """
 
-    def __init__(self, answer: AnswerShape, shape: Shape | None, report: ReadReport) -> None:
+    def __init__(
+        self,
+        answer: AnswerShape,
+        shape: Shape | None,
+        report: ReadReport,
+        on_header: Callable[[Mapping[str, str]], None] | None = None,
+    ) -> None:
         self._answer = answer
         self._shape = shape
         self._item = shape.only_item if shape else None
         self._unwanted = unwanted_tags(self._item) if self._item else ()
         self._report = report
+        self._on_header = on_header
         self._position = 0
+        self._box: Any = None
 
     def rows(self, pieces: Iterable[bytes]) -> Iterator[dict[str, Any]]:
         """Yield the rows of a list.
@@ -101,7 +110,7 @@ class SoapReader:
             yield from self._take(parser.result, len(parser.result))
 
     def _parser(self) -> AnswerParser:
-        return AnswerParser(self._answer.response, self._shape.tag if self._shape else None)
+        return AnswerParser(self._answer.response, self._shape.tag if self._shape else None, self._on_header)
 
     def value(self, pieces: Iterable[bytes]) -> Any:
         """Return the result as one value; raises what :meth:`rows` raises."""
@@ -124,7 +133,11 @@ class SoapReader:
     def _take(self, result: etree._Element, count: int) -> Iterator[dict[str, Any]]:
         # Moved out of the tree that is being built, whole items can be worked on in bulk: what nobody
         # asked for goes in C, without ever becoming a Python string, and what is left is wanted or new.
-        box = etree.Element("box")
+        # The box stands beside the result, where the same namespaces hold: in a document of its own every
+        # node would have to be adapted, which costs half as much as parsing it.
+        if self._box is None:
+            self._box = etree.SubElement(result.getparent(), "box")  # type: ignore[arg-type]  # it has one
+        box = self._box
         box.extend(result[:count])  # type: ignore[index]  # the stubs know no slices
         if self._unwanted:
             etree.strip_elements(box, *self._unwanted, with_tail=False)
@@ -135,20 +148,19 @@ class SoapReader:
                 self._note_unknown(element.tag)
                 continue
             self._position += 1
-            if not len(element) and _is_nil(element):
-                self._report.nil_items += 1
-                continue
             try:
                 row = self._value(element, item)
             except _UnreadableError as problem:
                 self._note_unreadable(element, item, problem)
+                continue
+            if row is None:
+                self._report.nil_items += 1
             else:
                 self._report.rows += 1
                 yield row
+        box.clear(keep_tail=True)  # its tail is where libxml2 is writing
 
     def _value(self, element: etree._Element, shape: Shape) -> Any:
-        if not len(element) and _is_nil(element):
-            return None
         values: dict[str, Any] = {}
         parts = shape.parts
         for child in element:
@@ -172,8 +184,11 @@ class SoapReader:
                 values.setdefault(part.name, []).append(value)
             else:
                 self._report.nil_items += 1
-        if len(values) < len(parts) and (missing := shape.missing(values)):
-            raise _UnreadableError(missing, "missing")
+        if len(values) < len(parts):
+            if not len(element) and _is_nil(element):
+                return None
+            if missing := shape.missing(values):
+                raise _UnreadableError(missing, "missing")
         return values
 
     def _note_unknown(self, tag: str) -> None:

@@ -29,6 +29,7 @@ class Shape:
 
     :param tag: ``{namespace}name`` as lxml writes it.
     :param convert: text to value; None for an element that holds elements.
+    :param kind: what a value is, one of :data:`KINDS`.
     :param parts: the elements inside, by tag.
     :param ignored: tags that the WSDL knows inside and nobody asked for.
     """
@@ -39,6 +40,7 @@ class Shape:
     nillable: bool = False
     many: bool = False
     convert: Callable[[str], Any] | None = None
+    kind: str = "json"
     parts: dict[str, Shape] = field(default_factory=dict)
     ignored: frozenset[str] = frozenset()
 
@@ -63,7 +65,7 @@ def shape_of(element: Element, *, optional: bool = False, _known: dict[int, Any]
     known = {} if _known is None else _known
     kind = element.type
     parts: dict[str, Shape] = {}
-    convert = None
+    convert, word = None, "json"
     if isinstance(kind, ComplexType):
         if id(kind) in known:  # a type that contains itself
             parts = known[id(kind)]
@@ -73,7 +75,7 @@ def shape_of(element: Element, *, optional: bool = False, _known: dict[int, Any]
                 part = shape_of(child, optional=is_optional, _known=known)
                 parts[part.tag] = part
     else:
-        convert = _converter(kind)
+        word, convert = _converter(kind)
     return Shape(
         tag=element.qname.text,
         name=str(element.name),
@@ -81,6 +83,7 @@ def shape_of(element: Element, *, optional: bool = False, _known: dict[int, Any]
         nillable=bool(element.nillable),
         many=element.accepts_multiple,
         convert=convert,
+        kind="json" if element.accepts_multiple else word,
         parts=parts,
     )
 
@@ -180,17 +183,21 @@ def _octets(text: str) -> bytes:
         raise ValueError("not base64") from error
 
 
-_CONVERTERS: tuple[tuple[type[AnySimpleType], Callable[[str], Any]], ...] = (
-    (builtins.Integer, _whole_number),
-    (builtins.Boolean, _true_or_false),
-    (builtins.Decimal, _decimal),
-    (builtins.Float, float),
-    (builtins.Double, float),
-    (builtins.DateTime, _moment),
-    (builtins.Date, _day),
-    (builtins.Base64Binary, _octets),
+_CONVERTERS: tuple[tuple[type[AnySimpleType], str, Callable[[str], Any]], ...] = (
+    (builtins.Integer, "integer", _whole_number),
+    (builtins.Boolean, "boolean", _true_or_false),
+    (builtins.Decimal, "decimal", _decimal),
+    (builtins.Float, "double", float),
+    (builtins.Double, "double", float),
+    (builtins.DateTime, "datetime", _moment),
+    (builtins.Date, "date", _day),
+    (builtins.Base64Binary, "binary", _octets),
 )
 
+KINDS = ("text", *dict.fromkeys(kind for _, kind, _ in _CONVERTERS), "json")
+"""What the values of a column are; ``json`` holds elements of its own."""
 
-def _converter(kind: Any) -> Callable[[str], Any]:
-    return next((convert for base, convert in _CONVERTERS if isinstance(kind, base)), str)
+
+def _converter(kind: Any) -> tuple[str, Callable[[str], Any]]:
+    found = ((word, convert) for base, word, convert in _CONVERTERS if isinstance(kind, base))
+    return next(found, ("text", str))

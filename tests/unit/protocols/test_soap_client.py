@@ -338,3 +338,70 @@ def test_an_upload_that_reached_nobody_was_not_carried_out() -> None:
         port = nobody.getsockname()[1]
     with pytest.raises(VismaUnavailableError, match="no answer"):
         client(f"http://127.0.0.1:{port}/").call("Document_Upload", {"PersonId": 1}, repeatable=False)
+
+
+QUOTA = '<soap:Header><Quota xmlns="urn:people">100</Quota><Used xmlns="urn:people"> 7 </Used></soap:Header>'
+
+
+def with_header(body: bytes) -> bytes:
+    return body.replace(b"<soap:Body>", QUOTA.encode() + b"<soap:Body>")
+
+
+@pytest.mark.parametrize(
+    ("made", "outcome"),
+    [
+        (Answer(body=with_header(THREE)), 3),
+        (Answer(body=with_header(FAULT_11)), VismaPermissionError),
+        (Answer(status=500, body=with_header(FAULT_11)), VismaPermissionError),
+        (Answer(body=with_header(THREE)[:-20]), VismaIncompleteAnswerError),
+    ],
+    ids=["rows", "fault", "fault with HTTP 500", "cut off"],
+)
+def test_the_header_of_each_answer_is_told_once(made: Answer, outcome: int | type[VismaError]) -> None:
+    told: list[Any] = []
+    with serving(made, on_header=told.append) as (people, _):
+        if isinstance(outcome, int):
+            assert len(rows(people)) == outcome
+        else:
+            with pytest.raises(outcome):
+                rows(people)
+    assert told == [{"Quota": "100", "Used": "7"}]
+
+
+def test_the_header_is_told_before_the_first_row_and_for_single_values() -> None:
+    told: list[Any] = []
+    version = envelope(
+        '<Version_GetResponse xmlns="urn:people"><Version_GetResult>3</Version_GetResult>'
+        "</Version_GetResponse>"
+    )
+    with serving(
+        Answer(body=with_header(THREE)), Answer(body=with_header(version)), on_header=told.append
+    ) as (people, _):
+        assert next(people.rows("People_GetAll", {"CompanyID": 1}))
+        assert len(told) == 1
+        assert people.call("Version_Get", {}) == "3"
+        assert len(told) == 2
+
+
+def test_columns_name_the_elements_of_an_item_with_their_kinds() -> None:
+    people = client("http://127.0.0.1:9/")
+    assert people.columns("People_GetAll") == {"PersonId": "integer", "Records": "json"}
+    with pytest.raises(VismaContentError, match="does not return a list"):
+        people.columns("Version_Get")
+
+
+def test_a_fault_keeps_what_its_detail_says_in_words() -> None:
+    seen: list[SoapFault] = []
+
+    def refusing(fault: SoapFault) -> VismaError:
+        seen.append(fault)
+        return VismaPermissionError("refused")
+
+    detail = '<detail><NoPermission xmlns="urn:x"><Description>te weinig rechten</Description></NoPermission>'
+    body = FAULT_11.replace(b"<detail />", f"{detail}</detail>".encode())
+    with FileHost(scripted(Answer(status=500, body=body, headers={"Connection": "close"}))) as host:
+        people = client(f"http://127.0.0.1:{host.port}/")
+        people._fault_error = refusing
+        with pytest.raises(VismaPermissionError):
+            rows(people)
+    assert [(fault.detail, fault.description) for fault in seen] == [("NoPermission", "te weinig rechten")]
