@@ -148,7 +148,9 @@ def stage_parquet(
         try:
             with (
                 _open_csv(csv_file, schema or {}) as batches,
-                pyarrow.parquet.ParquetWriter(_Writable(staged), batches.schema, compression="zstd") as file,
+                pyarrow.parquet.ParquetWriter(
+                    WritableStage(staged), batches.schema, compression="zstd"
+                ) as file,
             ):
                 rows = 0
                 for batch in batches:
@@ -190,7 +192,7 @@ def _open_csv(csv_file: StagedFile, schema: Mapping[str, str]) -> Any:
     )
 
 
-class _Writable(io.RawIOBase):
+class WritableStage(io.RawIOBase):
     """A staged file as pyarrow wants to write to it."""
 
     def __init__(self, staged: StagedFile) -> None:
