@@ -137,7 +137,7 @@ class SeveraClients:
         """Return the key, in the namespace of the contract; it tells user and organisation."""
         header = etree.Element(f"{{{namespace}}}WebServicePassword", nsmap={None: namespace})  # type: ignore[dict-item]
         try:
-            header.text = (self._settings.password or "").strip()  # pasted keys bring a line end along
+            header.text = self._settings.password
         except ValueError:
             raise VismaConnectionConfigError(
                 "the API key holds characters that XML cannot carry",

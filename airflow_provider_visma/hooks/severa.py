@@ -95,13 +95,17 @@ class SeveraHook(BaseHook):
     @cached_property
     def settings(self) -> ConnectionSettings:
         """The connection, checked."""
-        settings = ConnectionSettings.read(
+        read = ConnectionSettings.read(
             self.get_connection(self.severa_conn_id), system=_SYSTEM, default_host=_PRODUCTION
+        )
+        settings = replace(
+            read,
+            base_url=read.base_url.partition(_ENDPOINT)[0],  # people paste the address of the service or WSDL
+            password=(read.password or "").strip() or None,  # and keys with the end of a line
         )
         settings.required(API_key=settings.password)
         mask_secret(settings.password)
-        # People paste the address of the service itself.
-        return replace(settings, base_url=settings.base_url.removesuffix(_ENDPOINT))
+        return settings
 
     @property
     def quota(self) -> Quota | None:

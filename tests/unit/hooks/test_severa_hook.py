@@ -372,18 +372,22 @@ def test_the_wsdl_is_looked_for_where_older_clients_found_it(first: Answer, fres
     assert fresh.hook().call("IAPI", "GetVersion") == "1"
 
 
+@pytest.mark.parametrize("pasted", ["", "/", ENDPOINT, f"{ENDPOINT}?wsdl", f"{ENDPOINT}/WSDL"])
 def test_the_address_may_be_that_of_the_service(
-    service: SeveraService, monkeypatch: pytest.MonkeyPatch
+    pasted: str, service: SeveraService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    address = f"{service.address}{ENDPOINT}"
+    address = f"{service.address}{pasted}"
     monkeypatch.setenv("AIRFLOW_CONN_SEVERA_DEFAULT", service.connection(host=address, password=f" {KEY}\n"))
     service.hook().call("IAPI", "GetVersion")
     assert service.calls[0].target == ENDPOINT
     assert service.envelope.findtext(".//{*}WebServicePassword") == KEY
 
 
-def test_without_a_key_nothing_is_sent(service: SeveraService, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AIRFLOW_CONN_SEVERA_DEFAULT", service.connection(password=""))
+@pytest.mark.parametrize("key", ["", " ", None])
+def test_without_a_key_nothing_is_sent(
+    key: str | None, service: SeveraService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_SEVERA_DEFAULT", service.connection(password=key))
     with pytest.raises(VismaConnectionConfigError, match="API key"):
         service.hook().call("IAPI", "GetVersion")
     assert service.host.requests == []
