@@ -2,7 +2,8 @@
 
 A declared type says that the same call will fail again, so it is permanent, GeneralFailureException too:
 clients that work never repeat it, and a repeated write might be carried out twice. Only what has no type
-may pass. What the service says never gets into a message, because it may quote people.
+may pass. What the service says never gets into a message, because it may quote people: whoever keeps what
+was sent anyway finds it in the error's ``reason``.
 """
 
 from __future__ import annotations
@@ -67,13 +68,20 @@ _KINDS: dict[str, tuple[type[VismaError], str, str | None]] = {
 }
 _QUOTA = "QuotaLimitExceededException"
 _UNREAD = ("ActionNotSupported", "DeserializationFailed")  # WCF's, before any operation has begun
+_LONGEST_REASON = 500
 
 
 def fault_error(fault: SoapFault, *, quota: QuotaWatch) -> VismaError:
-    """Return the error for *fault*.
+    """Return the error for *fault*, what the service says in its ``reason``.
 
     :param quota: knows when the quota resets.
     """
+    error = _error(fault, quota)
+    error.reason = (fault.description or fault.text)[:_LONGEST_REASON] or None
+    return error
+
+
+def _error(fault: SoapFault, quota: QuotaWatch) -> VismaError:
     kind = fault.detail or ""
     if kind == _QUOTA:
         return quota.exceeded(kind)

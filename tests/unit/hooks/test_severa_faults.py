@@ -82,6 +82,18 @@ def test_a_declared_type_is_never_tried_again(kind: str) -> None:
     assert VISMA_RETRY_POLICY.evaluate(error, 1, 3).action is RetryAction.FAIL
 
 
+@pytest.mark.parametrize(
+    ("description", "reason"),
+    [("Quantity te groot", "Quantity te groot"), (None, "Validation failed"), ("x" * 900, "x" * 500)],
+)
+def test_what_the_service_says_is_kept_for_whoever_may_see_it(description: str | None, reason: str) -> None:
+    quota = QuotaWatch(reserve=0, conn_id="c", clock=lambda: EVENING, warn=lambda *_, **__: None)
+    fault = SoapFault("Client", "Validation failed", "ValidationException", description)
+    error = fault_error(fault, quota=quota)
+    assert error.reason == reason
+    assert reason not in str(error)
+
+
 def test_access_denied_lists_the_vendors_causes_in_their_order() -> None:
     said: Any = str(error_of("Client", "AuthenticationFailureException"))
     places = [said.index(cause) for cause in CAUSES_OF_DENIAL]
