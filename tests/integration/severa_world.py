@@ -6,11 +6,12 @@ A parameter means the same in most operations, so most reads need no line of the
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
 from airflow_provider_visma.hooks.severa import SeveraHook
-from visma_sandbox.severa.contract import Operation
+from visma_sandbox.severa.contract import Operation, entities
 
 LONG_AGO = "2000-01-01"
 FAR_AHEAD = "2100-01-01"
@@ -155,3 +156,110 @@ class SeveraWorld:
     def invoiced_hour(self) -> Row:
         hours = self._hook.rows("IHourEntry", "GetHourEntriesByDate", startdate=LONG_AGO, enddate=FAR_AHEAD)
         return next(each for each in hours if each["InvoiceGUID"])
+
+    def writing(self, operation: Operation) -> Row:
+        """Arguments for a write: a new name, the change of one, or what is to be deleted."""
+        values = self.values
+        special = self._special_writes.get(operation.full_name)
+        if special is not None:
+            return special
+        arguments: Row = {}
+        for name, kind in operation.parameters.items():
+            if kind.name not in entities():
+                arguments[name] = values[name.lower()]
+            elif operation.name.startswith("AddNew"):
+                arguments[name] = {"Name": "Nieuw"}
+            else:
+                guid = {"BusinessUnit": self.unit["GUID"], "Customer": values["accountguid"]}
+                arguments[name] = {
+                    "Name": "Anders",
+                    "GUID": guid.get(kind.name) or values[f"{kind.name.lower()}guid"],
+                }
+        return arguments
+
+    @cached_property
+    def _special_writes(self) -> Mapping[str, Row]:
+        values, hour, invoice = self.values, self.hour, self.invoice
+        item = {"CaseGUID": values["caseguid"], "Name": "Nieuw", "Quantity": 2, "UnitPrice": 12.5}
+        phone = {"Type": "Phone", "Value": "+31000000000", "Name": "Werk"}
+        return {
+            "IAccount.AddNewAccount": {
+                "accountInfo": {"Name": "Nieuw"},
+                "companyInfo": {"Website": "https://nieuw.example.com"},
+                "addressInfo": {"City": "Testdam"},
+                "contactInfo": {"LastName": "Voorbeeld"},
+            },
+            "IAccount.UpdateAccount": {"accountInfo": {"GUID": values["accountguid"], "Name": "Anders"}},
+            "IActivity.AddNewActivity": {
+                "activityInfo": {"Name": "Nieuw", "StartDateTime": LONG_AGO, "EndDateTime": LONG_AGO}
+            },
+            "IAddress.AddNewAddress": {"addressInfo": {"City": "Testdam"}},
+            "IAddress.UpdateAddress": {"addressInfo": {"GUID": values["addressguid"], "City": "Testdam"}},
+            "ICase.AddNewCase": {
+                "caseInfo": {
+                    "Name": "Nieuw",
+                    "AccountGUID": values["accountguid"],
+                    "CaseOwnerUserGUID": values["userguid"],
+                }
+            },
+            "ICaseStatus.AddNewCaseStatus": {"caseStatusInfo": {"Name": "Nieuw"}, "insertPosition": 1},
+            "ICaseStatus.DeleteCaseStatus": {"caseStatusGUID": values["casestatusguid"]},
+            "IActivityType.DeleteActivityType": {"activityTypeGUID": values["activitytypeguid"]},
+            "IContact.AddNewContact": {
+                "contactInfo": {
+                    "LastName": "Voorbeeld",
+                    "CommunicationMethods": {"Contact.CommunicationMethod": [phone]},
+                    "AccountGUID": values["accountguid"],
+                }
+            },
+            "IContact.UpdateContact": {
+                "contactInfo": {"GUID": values["contactguid"], "LastName": "Voorbeeld"}
+            },
+            "IHourEntry.AddNewHourEntry": {"hourEntryInfo": self.new_hour},
+            "IHourEntry.UpdateHourEntry": {"hourEntryInfo": {"GUID": hour["GUID"], "Description": "x"}},
+            "IInvoice.AddNewInvoiceLogEntry": {
+                "invoiceGuid": invoice["GUID"],
+                "context": "import",
+                "text": "gelezen",
+                "source": "Airflow",
+                "eventTimeUtc": datetime(2026, 3, 14, tzinfo=UTC),
+                "ignoreDuplicates": True,
+            },
+            "IInvoice.CreateInvoices": {
+                "invoiceInformation": {
+                    "ItemGUIDs": {"string": [self.open_item["GUID"]]},
+                    "InvoiceStatus": invoice["InvoiceStatus"],
+                    "Date": "2026-03-14",
+                }
+            },
+            "IInvoice.SetInvoiceNumber": {
+                "invoiceGUID": invoice["GUID"],
+                "invoiceNumber": 4711,
+                "referenceNumber": "47110",
+                "status": invoice["InvoiceStatus"],
+            },
+            "IInvoice.SetInvoicePaymentDate": {"invoiceGUID": invoice["GUID"], "paymentDate": "2026-03-14"},
+            "IItem.AddNewItem": {"itemInfo": item, "currencyCode": "EUR"},
+            "IItem.AddNewItems": {"items": {"Item": [item, item]}},
+            "IPhase.AddNewPhase": {
+                "phaseInfo": {"CaseGUID": values["caseguid"], "Name": "Nieuw"},
+                "members": {"string": [values["userguid"]]},
+            },
+            "IPhase.DeletePhase": {
+                "phaseGUID": values["phaseguid"],
+                "phaseGUIDToTransferItemsTo": values["phaseguid"],
+            },
+            "IUser.AddNewUser": {"userInfo": {"FirstName": "Test", "LastName": "Voorbeeld"}},
+            "IUser.UpdateUser": {"userInfo": {"GUID": values["userguid"], "LastName": "Voorbeeld"}},
+        }
+
+    @property
+    def new_hour(self) -> Row:
+        """An hour entry that the service accepts."""
+        of_the_same = {name: self.hour[name] for name in ("UserGUID", "PhaseGUID", "WorkTypeGUID")}
+        return {"EventDate": "2026-03-14", "Quantity": 7.5, **of_the_same}
+
+    @cached_property
+    def open_item(self) -> Row:
+        items = self._hook.rows("IItem", "GetItemsChangedSince", startDate=LONG_AGO)
+        return next(each for each in items if not each["InvoiceGUID"])

@@ -25,10 +25,10 @@ from airflow_provider_visma.exceptions import (
 )
 from airflow_provider_visma.hooks.severa import SeveraHook, is_read
 from airflow_provider_visma.protocols.soap import ReadReport
-from tests.integration.severa_world import FAR_AHEAD, LONG_AGO, Row, SeveraWorld
+from tests.integration.severa_world import FAR_AHEAD, LONG_AGO, SeveraWorld
 from visma_sandbox import credentials
 from visma_sandbox.client import SandboxProcess
-from visma_sandbox.severa import reads, reads_hours, reads_invoices, reads_work
+from visma_sandbox.severa import reads, reads_hours, reads_invoices, reads_work, writes, writes_invoices
 from visma_sandbox.severa.contract import operations
 
 OPERATIONS = {each.full_name: each for each in operations().values()}
@@ -36,6 +36,9 @@ READS = sorted(
     f"{contract}.{operation}"
     for table in (reads, reads_hours, reads_invoices, reads_work)
     for contract, operation in table.READS
+)
+WRITES = sorted(
+    f"{contract}.{operation}" for table in (writes, writes_invoices) for contract, operation in table.WRITES
 )
 VERSIONS = {"IAPI.GetVersion", "IAPI.GetEntitySchemaVersion"}
 CANARY = "kanarie@geheim.example.com"
@@ -114,127 +117,13 @@ def test_every_read_that_is_served_answers_what_was_asked(
     assert set(arguments) <= set(noted["arguments"])
 
 
-WRITES: dict[str, Callable[[SeveraWorld], Row]] = {
-    "IAccount.AddNewAccount": lambda world: {
-        "accountInfo": {"Name": "Nieuw"},
-        "companyInfo": {"Website": "https://nieuw.example.com"},
-        "addressInfo": {"City": "Testdam"},
-        "contactInfo": {"LastName": "Voorbeeld"},
-    },
-    "IAccount.UpdateAccount": lambda world: {
-        "accountInfo": {"GUID": world.values["accountguid"], "Notes": "x"}
-    },
-    "IActivity.AddNewActivity": lambda world: {
-        "activityInfo": {
-            "Name": "Nieuw",
-            "IsAllDay": True,
-            "StartDateTime": LONG_AGO,
-            "EndDateTime": LONG_AGO,
-        }
-    },
-    "IActivity.DeleteActivity": lambda world: {"activityGUID": world.values["activityguid"]},
-    "IActivity.UpdateActivity": lambda world: {
-        "activityInfo": {"GUID": world.values["activityguid"], "Name": "x"}
-    },
-    "IAddress.AddNewAddress": lambda world: {"addressInfo": {"City": "Testdam"}},
-    "IAddress.UpdateAddress": lambda world: {
-        "addressInfo": {"GUID": world.values["addressguid"], "City": "Testdam"}
-    },
-    "IBusinessUnit.AddNewBusinessUnit": lambda world: {"businessUnitInfo": {"Name": "Nieuw"}},
-    "IBusinessUnit.UpdateBusinessUnit": lambda world: {
-        "businessUnitInfo": {"GUID": world.unit["GUID"], "Name": "Nieuw"}
-    },
-    "ICase.AddNewCase": lambda world: {
-        "caseInfo": {
-            "Name": "Nieuw",
-            "AccountGUID": world.values["accountguid"],
-            "CaseOwnerUserGUID": world.values["userguid"],
-        }
-    },
-    "ICase.DeleteCase": lambda world: {"caseGuid": world.values["caseguid"]},
-    "ICase.UpdateCase": lambda world: {"caseInfo": {"GUID": world.values["caseguid"], "Name": "x"}},
-    "IContact.AddNewContact": lambda world: {
-        "contactInfo": {
-            "AccountGUID": world.values["accountguid"],
-            "CommunicationMethods": {
-                "Contact.CommunicationMethod": [{"Type": "Phone", "Value": "+31000000000", "Name": "Werk"}]
-            },
-            "LastName": "Voorbeeld",
-        }
-    },
-    "IContact.UpdateContact": lambda world: {
-        "contactInfo": {"GUID": world.values["contactguid"], "LastName": "Voorbeeld"}
-    },
-    "ICustomer.AddNewCustomer": lambda world: {"customer": {"Name": "Nieuw", "eInvoiceAddress": "0037"}},
-    "ICustomer.UpdateCustomer": lambda world: {
-        "customer": {"GUID": world.values["accountguid"], "Notes": "x"}
-    },
-    "IHourEntry.AddNewHourEntry": lambda world: {
-        "hourEntryInfo": {
-            "EventDate": "2026-03-14",
-            "Quantity": 7.5,
-            **{name: world.hour[name] for name in ("UserGUID", "PhaseGUID", "WorkTypeGUID")},
-        }
-    },
-    "IHourEntry.DeleteHourEntry": lambda world: {"hourEntryGUID": world.hour["GUID"]},
-    "IHourEntry.UpdateHourEntry": lambda world: {
-        "hourEntryInfo": {"GUID": world.hour["GUID"], "Description": "x"}
-    },
-    "IInvoice.AddNewInvoiceLogEntry": lambda world: {
-        "invoiceGuid": world.invoice["GUID"],
-        "context": "import",
-        "text": "gelezen",
-        "source": "Airflow",
-        "eventTimeUtc": datetime(2026, 3, 14, tzinfo=UTC),
-        "ignoreDuplicates": True,
-    },
-    "IInvoice.SetInvoiceNumber": lambda world: {
-        "invoiceGUID": world.invoice["GUID"],
-        "invoiceNumber": 4711,
-        "referenceNumber": "47110",
-        "status": "Paid",
-    },
-    "IInvoice.SetInvoicePaymentDate": lambda world: {
-        "invoiceGUID": world.invoice["GUID"],
-        "paymentDate": "2026-03-14",
-    },
-    "IInvoice.SetInvoiceStatus": lambda world: {"invoiceGUID": world.invoice["GUID"], "status": "Paid"},
-    "IItem.AddNewItem": lambda world: {
-        "itemInfo": {"CaseGUID": world.values["caseguid"], "Name": "Nieuw"},
-        "currencyCode": "EUR",
-    },
-    "IItem.DeleteItem": lambda world: {"itemGUID": world.values["itemguid"]},
-    "IPhase.AddNewPhase": lambda world: {
-        "phaseInfo": {"CaseGUID": world.values["caseguid"], "Name": "Nieuw"},
-        "members": {"string": [world.values["userguid"]]},
-    },
-    "IPhase.DeletePhase": lambda world: {
-        "phaseGUID": world.values["phaseguid"],
-        "phaseGUIDToTransferItemsTo": world.values["phaseguid"],
-    },
-    "IPhase.UpdatePhase": lambda world: {"phaseInfo": {"GUID": world.values["phaseguid"], "Name": "x"}},
-    "IProduct.AddNewProduct": lambda world: {"productInfo": {"Name": "Nieuw", "ProductCategoryGUID": None}},
-    "IProduct.DeleteProduct": lambda world: {"productGUID": world.values["productguid"]},
-    "IProduct.UpdateProduct": lambda world: {
-        "productInfo": {"GUID": world.values["productguid"], "Name": "x"}
-    },
-    "IUser.AddNewUser": lambda world: {"userInfo": {"FirstName": "Test", "LastName": "Voorbeeld"}},
-    "IUser.DisableUser": lambda world: {"userGUID": world.values["userguid"]},
-    "IUser.EnableUser": lambda world: {"userGUID": world.values["userguid"]},
-    "IUser.UpdateUser": lambda world: {"userInfo": {"GUID": world.values["userguid"], "Title": "x"}},
-    "IWorkType.AddNewWorkType": lambda world: {"workTypeInfo": {"Name": "Nieuw"}},
-    "IWorkType.UpdateWorkType": lambda world: {
-        "workTypeInfo": {"GUID": world.values["worktypeguid"], "Name": "x"}
-    },
-}
-
-
-@pytest.mark.parametrize("name", sorted(WRITES))
+@pytest.mark.parametrize("name", WRITES)
 def test_every_write_that_is_served_is_carried_out_once(
     name: str, hook: SeveraHook, world: SeveraWorld, sandbox: SandboxProcess
 ) -> None:
     operation = OPERATIONS[name]
-    arguments = WRITES[name](world)
+    arguments = world.writing(operation)
+    assert not is_read(operation.name)
     sandbox.clear_journal()
     result = hook.call(operation.contract, operation.name, **arguments)
     if operation.returns is None:
@@ -242,11 +131,11 @@ def test_every_write_that_is_served_is_carried_out_once(
     elif operation.returns.name == "boolean":
         assert result is True
     else:
-        assert result["GUID"]
         given = next(iter(arguments.values()))
-        assert {key: result[key] for key in given if key in ("Name", "LastName", "GUID")} == {
-            key: given[key] for key in given if key in ("Name", "LastName", "GUID")
-        }
+        for entity in result if operation.returns.is_list else [result]:
+            assert entity["GUID"]
+            for member in given.keys() & {"Name", "LastName", "GUID", "City"}:
+                assert entity[member] == given[member]
     assert len(sandbox.journal("severa", name)) == 1
     noted = last_request(sandbox)
     assert noted["dropped"] == []
@@ -254,7 +143,7 @@ def test_every_write_that_is_served_is_carried_out_once(
 
 
 def test_what_was_written_is_read_back(hook: SeveraHook, world: SeveraWorld) -> None:
-    written = hook.call("IHourEntry", "AddNewHourEntry", **WRITES["IHourEntry.AddNewHourEntry"](world))
+    written = hook.call("IHourEntry", "AddNewHourEntry", hourEntryInfo=world.new_hour)
     read = hook.call("IHourEntry", "GetHourEntryByGUID", hourEntryGUID=written["GUID"])
     assert read == written
     assert float(read["Quantity"]) == 7.5
@@ -403,16 +292,16 @@ def test_each_fault_of_a_read_becomes_the_error_that_says_whether_to_try_again(
 def test_each_fault_of_a_write_comes_after_one_try(
     kind: str, error: type[VismaError], hook: SeveraHook, world: SeveraWorld, sandbox: SandboxProcess
 ) -> None:
-    arguments = WRITES["IHourEntry.AddNewHourEntry"](world)
+    entry = world.new_hour
     sandbox.inject("severa", "IHourEntry.AddNewHourEntry", "soap_fault", type=kind)
     with pytest.raises(error) as raised:
-        hook.call("IHourEntry", "AddNewHourEntry", **arguments)
+        hook.call("IHourEntry", "AddNewHourEntry", hourEntryInfo=entry)
     assert type(raised.value) is error
     assert len(sandbox.journal("severa", "IHourEntry.AddNewHourEntry")) == 1
 
 
 def test_a_rejected_row_tells_its_reason_apart_from_the_message(hook: SeveraHook, world: SeveraWorld) -> None:
-    entry = WRITES["IHourEntry.AddNewHourEntry"](world)["hourEntryInfo"] | {"Quantity": 1000}
+    entry = world.new_hour | {"Quantity": 1000}
     with pytest.raises(VismaRequestError) as error:
         hook.call("IHourEntry", "AddNewHourEntry", hourEntryInfo=entry)
     assert error.value.code == "ValidationException"
