@@ -48,7 +48,7 @@ _NOT_SENT = (
 MEMBERS = (*_GUIDS, *_TEXTS, *_AMOUNTS, *_FLAGS, *_MOMENTS, "EventDate", "Quantity")
 
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
-_DECIMAL = re.compile(r"[+-]?\d{1,15}(\.\d{1,10})?", re.ASCII)
+_DECIMAL = re.compile(r"[+-]?\d{1,15}(\.\d{1,18})?", re.ASCII)
 _NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _YEARS = range(1990, 2101)
 
@@ -212,7 +212,8 @@ def _amount(raw: Any) -> Decimal:
     if not _DECIMAL.fullmatch(text):
         comma = isinstance(raw, str) and _DECIMAL.fullmatch(raw.replace(",", ".", 1))
         raise _Unfit("needs a decimal point, not a comma" if comma else "is not a number")
-    return Decimal(text)
+    # Parquet fills decimals up with zeros.
+    return Decimal(format(Decimal(text).normalize(), "f"))
 
 
 def _quantity(raw: Any) -> Decimal:

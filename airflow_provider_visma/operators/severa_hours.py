@@ -201,7 +201,11 @@ class SeveraHourEntriesOperator(VismaOperator):
     def _rows(self, copy: StagedFile) -> Iterator[tuple[int, dict[str, Any]]]:
         from airflow_provider_visma.row_files import read_rows
 
-        return enumerate(read_rows(ObjectStoragePath(f"file://{copy.path}"), self._format), 1)
+        try:
+            yield from enumerate(read_rows(ObjectStoragePath(f"file://{copy.path}"), self._format), 1)
+        except VismaRequestError as error:
+            error.operation = self.path  # and not its copy's
+            raise
 
     def _members(self, copy: StagedFile) -> Iterator[tuple[int, Members]]:
         checker = self._checker()

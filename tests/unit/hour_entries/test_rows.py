@@ -63,6 +63,7 @@ def test_a_whole_row_becomes_the_members_of_an_hour_entry() -> None:
         ("Quantity", 7.1, "7.1"),
         ("Quantity", 1e-07, "0.0000001"),
         ("Quantity", Decimal("1E+2"), "100"),
+        ("Quantity", Decimal("7.500000000000000000"), "7.5"),
         ("Quantity", " 0.25 ", "0.25"),
         ("Quantity", "999", "999"),
         ("EventDate", date(2026, 11, 2), "2026-11-02 00:00:00"),
