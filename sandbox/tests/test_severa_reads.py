@@ -274,6 +274,15 @@ def test_a_change_made_in_severa_itself_shows_in_the_row(severa) -> None:
     assert (str(entry["Quantity"]), entry["InvoiceGUID"], entry["IsReadOnly"]) == ("1.5", None, False)
 
 
+def test_a_guid_is_never_changed(severa) -> None:
+    severa.sandbox.change_severa("case", CASE, changes={"GUID": NOBODY, "Name": "anders"})
+
+    assert (ask(severa, "ICase.GetCaseByGUID")["GUID"], ask(severa, "ICase.GetCaseByGUID")["Name"]) == (
+        CASE,
+        "anders",
+    )
+
+
 @pytest.mark.parametrize("days", [1, 3, 20, 60, 130])
 def test_every_invoice_changed_in_a_frame_is_in_it(severa, days: int) -> None:
     found = []

@@ -90,7 +90,7 @@ def _forecast(view: View, arguments: Mapping[str, Any]) -> Answer:
     )
 
 
-def of_case(table_name: str, parameter: str, *, has_phases: bool = False) -> Read:
+def of_case(table_name: str, parameter: str) -> Read:
     """An operation that answers what belongs to a case; an unknown case has nothing."""
 
     def read(view: View, arguments: Mapping[str, Any]) -> Answer:
