@@ -146,7 +146,7 @@ class Ledger:
             f"{holder} is uploading the same file" + ("" if known else ", as far as anybody knows"),
             system="Severa",
             operation=str(self.folder),
-            advice="Nothing was sent. A retry looks again."
+            advice="This task stops before it sends another row, and a retry looks again."
             + ("" if known else " If that run is gone for good, run with take_over=True."),
         )
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.sdk import ObjectStoragePath, TaskInstanceState
 
-from airflow_provider_visma.exceptions import VismaError, VismaRequestError
+from airflow_provider_visma.exceptions import VismaContentError, VismaError, VismaRequestError
 from airflow_provider_visma.hour_entry_ledger import Ledger, Owner
 from airflow_provider_visma.hour_entry_rows import MEMBERS, REJECTED_COLUMNS, Problem, RowChecker
 from airflow_provider_visma.hour_entry_upload import Upload, open_rows
@@ -76,7 +76,7 @@ class SeveraHourEntriesOperator(VismaOperator):
         it, or ``fail`` at once. (templated)
     :param settle_time: how long the service may go on working on a request that got no answer.
     :param settled: what a person found of rows in doubt: GUID of the entry by row, None where there is
-        none. (templated)
+        none; a JSON object as text does too. (templated)
     :param take_over: take the ledger from an owner of which Airflow knows nothing. (templated)
     :param staging_dir: directory on the worker with room for the file, where the ledger is not local.
     :param severa_conn_id: a connection of type ``severa``.
@@ -107,7 +107,7 @@ class SeveraHourEntriesOperator(VismaOperator):
         max_rejected: int | str = 0,
         in_doubt: Literal["ask", "fail"] | str = "ask",
         settle_time: timedelta = timedelta(minutes=1),
-        settled: Mapping[int | str, str | None] | None = None,
+        settled: Mapping[int | str, str | None] | str | None = None,
         take_over: bool | str = False,
         staging_dir: str | None = None,
         severa_conn_id: str = "severa_default",
@@ -150,11 +150,11 @@ class SeveraHourEntriesOperator(VismaOperator):
         header = {
             "columns": dict(self.columns or {}),
             "defaults": json.loads(json.dumps(dict(self.defaults or {}), default=str)),
+            "file_format": self._format,
             "service": hook.settings.base_url,
         }
         ledger.check_header(header)
-        finished = read_manifest(ledger.folder / "result") or {}
-        ledger.load(retry_rejected_until=int(finished.get("last_batch", 0)))
+        ledger.load(retry_rejected_until=_finished_until(ledger))
         rows, doubtful = self._checked(copy, ledger)
         ledger.store_header(header)
         upload = Upload(
@@ -295,6 +295,8 @@ class SeveraHourEntriesOperator(VismaOperator):
             raise VismaRequestError(f"in_doubt is ask or fail, not {self.in_doubt!r:.20}")
         if self.batch_size < 1:
             raise VismaRequestError("batch_size must be at least 1")
+        if not str(self.max_rejected).strip().isdecimal():
+            raise VismaRequestError("max_rejected must be a whole number, 0 or more")
         self._checker()
         _settled(self.settled)
 
@@ -340,6 +342,13 @@ def _copied(staging: Publication, source: ObjectStoragePath) -> StagedFile:
     return copy
 
 
+def _finished_until(ledger: Ledger) -> int:
+    """Return the last batch of the last try that came to its end, 0 where none did."""
+    with suppress(VismaContentError):  # damaged, and about to be written anew
+        return int((read_manifest(ledger.folder / "result") or {}).get("last_batch", 0))
+    return 0
+
+
 def _csv_line(values: Any) -> bytes:
     line = io.StringIO(newline="")
     csv.writer(line).writerow(values)
@@ -381,9 +390,11 @@ def _release(ledger: Ledger) -> None:
         ledger.release()
 
 
-def _settled(values: Mapping[int | str, str | None] | None) -> dict[int, str | None]:
+def _settled(values: Mapping[int | str, str | None] | str | None) -> dict[int, str | None]:
     try:
-        return {int(row): str(guid).strip() if guid else None for row, guid in (values or {}).items()}
+        # Text is what a template makes of a parameter of the run.
+        told = json.loads(values or "{}") if isinstance(values, str) else values or {}
+        return {int(row): str(guid).strip() if guid else None for row, guid in told.items()}
     except (ValueError, AttributeError):
         raise VismaRequestError("settled takes row numbers, each with a GUID or None") from None
 

@@ -90,6 +90,22 @@ def test_rows_come_from_other_files_too(
     assert hours.rows == as_counter(rows)
 
 
+def test_neither_log_nor_xcom_says_anything_of_people(
+    severa: SandboxProcess,
+    rows: list[Row],
+    destination: str,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    wrong = [*rows[:4], {**rows[4], "PhaseGUID": NOWHERE}, *rows[5:]]
+    task = Task(destination, write_csv(tmp_path / "hours.csv", wrong))
+    severa.inject("severa", ADD, "act_then_reset", after=2)
+    told = json.dumps(task.run(max_rejected=1)) + "".join(capfd.readouterr())
+    assert "Sent a batch" in told
+    for value in {value for row in wrong for value in row.values() if len(value) > 5}:
+        assert value not in told
+
+
 def test_the_same_file_again_sends_nothing(hours: Hours, task: Task, rows: list[Row]) -> None:
     task.run()
     for run_id in ("run-1", "run-2"):
@@ -168,7 +184,7 @@ def test_without_leave_to_ask_a_row_in_doubt_stops_the_upload_until_a_person_loo
             task.run(in_doubt="fail")
     assert hours.sent == 4
     guid = hours.added[-1]["GUID"]
-    assert task.run(in_doubt="fail", settled={"4": guid})["accepted"] == 12
+    assert task.run(in_doubt="fail", settled=json.dumps({"4": guid}))["accepted"] == 12
     assert hours.rows == as_counter(rows)
 
 
@@ -304,6 +320,14 @@ def test_of_two_runs_at_once_one_is_turned_away_until_the_other_has_ended(
     assert hours.rows == as_counter(rows)
 
 
+def test_of_two_runs_that_begin_together_one_sends(hours: Hours, task: Task, rows: list[Row]) -> None:
+    processes = [task.start(run_id) for run_id in ("run-1", "run-2")]
+    ends = [process.wait() for process in processes]
+    assert hours.rows == as_counter(rows)
+    assert 0 in ends
+    assert hours.sent == 12
+
+
 def test_an_owner_of_whom_airflow_knows_nothing_is_replaced_only_when_a_person_says_so(
     severa: SandboxProcess, hours: Hours, task: Task, rows: list[Row]
 ) -> None:
@@ -411,6 +435,8 @@ def test_a_file_that_is_no_table_is_named_and_nothing_is_sent(
         {"in_doubt": "guess"},
         {"batch_size": 0},
         {"settled": {"first": None}},
+        {"settled": "[1]"},
+        {"max_rejected": "some"},
         {"columns": {"a": "Hours"}},
         {"file_format": "xls"},
     ],

@@ -146,7 +146,7 @@ def claim(
 
 def test_a_ledger_has_one_owner_at_a_time(folder: ObjectStoragePath) -> None:
     claim(folder, ME)
-    with pytest.raises(VismaTransientError, match=r"is uploading the same file\. Nothing was sent"):
+    with pytest.raises(VismaTransientError, match=r"is uploading the same file\. This task stops"):
         claim(folder, OTHER, over=False, take_over=True)
     with pytest.raises(VismaTransientError, match=r"as far as anybody knows.*take_over=True"):
         claim(folder, OTHER, over=None)
