@@ -14,14 +14,15 @@ _INTEGRATIONS = {
 }
 
 
-def _modules(room: str, *systems: str) -> list[dict[str, Any]]:
+def _modules(room: str, *modules: str) -> list[dict[str, Any]]:
+    """Return the modules of a room by integration; ``severa_call`` belongs to ``severa``."""
     return [
         {
             "integration-name": name,
-            "python-modules": [f"airflow_provider_visma.{room}.{module}"],
+            "python-modules": [f"airflow_provider_visma.{room}.{module}" for module in own],
         }
-        for name, (module, _) in _INTEGRATIONS.items()
-        if module in systems
+        for name, (system, _) in _INTEGRATIONS.items()
+        if (own := [module for module in modules if module.partition("_")[0] == system])
     ]
 
 
@@ -36,7 +37,7 @@ def get_provider_info() -> dict[str, Any]:
             for name, (_, url) in _INTEGRATIONS.items()
         ],
         "hooks": _modules("hooks", "nmbrs", "dialog", "hrm", "severa"),
-        "operators": _modules("operators", "nmbrs", "dialog", "hrm"),
+        "operators": _modules("operators", "nmbrs", "dialog", "hrm", "severa", "severa_call", "severa_hours"),
         "sensors": _modules("sensors", "hrm"),
         "triggers": _modules("triggers", "hrm"),
         "connection-types": list(CONNECTION_TYPES),
