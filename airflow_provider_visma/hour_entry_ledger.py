@@ -277,6 +277,8 @@ class Ledger:
 
     def _set(self, row: int, outcome: Outcome, *, again: bool = False) -> None:
         self.in_doubt.pop(row, None)
+        if row < len(self._accepted) and self._accepted[row]:
+            return  # for good, whatever a process says that was taken for dead and replaced
         self.rejected.pop(row, None)
         if isinstance(outcome, Accepted):
             if row >= len(self._accepted):

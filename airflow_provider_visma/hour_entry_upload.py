@@ -7,6 +7,8 @@ stops and a person looks.
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
 from itertools import islice
@@ -27,6 +29,8 @@ from airflow_provider_visma.hour_entry_rows import Members
 _GENERAL_FAILURE = "GeneralFailureException"
 _UNANSWERED_IN_A_ROW = 3
 _SHOWN = 20
+# Who waits this long for an answer may have been taken for dead meanwhile, and replaced.
+_OWNED_FOR = 1.0
 
 
 class HourEntries(Protocol):
@@ -67,6 +71,7 @@ class Upload:
         settle_seconds: float,
         sleep: Callable[[float], None],
         log: Log,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._service = service
         self._ledger = ledger
@@ -75,6 +80,8 @@ class Upload:
         self._settle_seconds = settle_seconds
         self._sleep = sleep
         self._log = log
+        self._clock = clock
+        self._owned_at = -math.inf
         self._in_flight: int | None = None
         self._unanswered = 0
         self._has_looked = False
@@ -119,7 +126,7 @@ class Upload:
         """
         remaining = iter(rows)
         while batch := dict(islice(remaining, self._batch_size)):
-            self._ledger.still_owned()
+            self._check_ownership()
             self._send_batch(batch)
             self._log.info(
                 "Sent a batch",
@@ -157,6 +164,8 @@ class Upload:
 
     def _send(self, row: int, members: Members, *, known: set[str]) -> Outcome:
         for _ in range(2):
+            if self._clock() - self._owned_at > _OWNED_FOR:
+                self._check_ownership()
             self._in_flight = row
             self.sent += 1
             refusal: Rejected | None = None
@@ -195,6 +204,10 @@ class Upload:
                 advice="None of them is in Severa. A retry goes on from there.",
             )
         return Rejected("VismaUnknownOutcomeError", reason="no answer, twice; Severa does not hold the row")
+
+    def _check_ownership(self) -> None:
+        self._owned_at = self._clock()
+        self._ledger.still_owned()
 
     def _look_up(self, rows: Mapping[int, Members], *, known: set[str], wait: bool = True) -> Settlement:
         settlement = self._settle(rows, known)

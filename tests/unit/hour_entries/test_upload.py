@@ -21,10 +21,11 @@ from airflow_provider_visma.exceptions import (
     VismaPermissionError,
     VismaQuotaError,
     VismaRequestError,
+    VismaTransientError,
     VismaUnavailableError,
     VismaUnknownOutcomeError,
 )
-from airflow_provider_visma.hour_entry_ledger import Ledger
+from airflow_provider_visma.hour_entry_ledger import Ledger, Owner
 from airflow_provider_visma.hour_entry_upload import Upload, open_rows
 
 ANNA, BOB = (f"5e7e4a00-0000-4000-8000-00000000000{digit}" for digit in "ab")
@@ -110,7 +111,7 @@ class World:
 
     def run(self, rows: dict[int, dict[str, Any]] | None = None, **arguments: Any) -> Ledger:
         rows = ROWS if rows is None else rows
-        ledger = self.ledger()
+        ledger = self.claim("run-0")
         settled = arguments.pop("settled", {})
         upload = Upload(
             self.severa,
@@ -126,6 +127,11 @@ class World:
         )
         upload.settle_earlier({number: rows[number] for number in ledger.in_doubt}, told=settled)
         upload.send(open_rows(rows.items(), ledger))
+        return ledger
+
+    def claim(self, run_id: str) -> Ledger:
+        ledger = self.ledger()
+        ledger.claim(Owner("dag", "upload", run_id), is_over=lambda owner: True, take_over=False)
         return ledger
 
     @property
@@ -337,6 +343,24 @@ def test_a_service_that_answers_no_row_stops_the_upload(world: World) -> None:
     world.severa.answer = lambda call: None
     ledger = world.run()
     assert (ledger.accepted, list(ledger.rejected)) == (5, [1, 2])
+
+
+def test_a_process_that_waited_too_long_and_was_replaced_sends_no_further_row(world: World) -> None:
+    seconds = 0.0
+
+    def answer(call: int) -> None:
+        nonlocal seconds
+        if call == 2:
+            world.claim("run-1")
+            seconds += 5
+
+    world.severa.answer = answer
+    with pytest.raises(VismaTransientError, match="run-1 is uploading the same file"):
+        world.run(clock=lambda: seconds)
+    assert world.severa.calls == 2
+    world.severa.answer = lambda call: None
+    world.run()
+    assert world.held == EACH_ROW_ONCE
 
 
 def test_the_entries_of_a_user_are_asked_for_once_per_batch(world: World) -> None:
