@@ -191,7 +191,7 @@ class SeveraLanding:
 
     def _remember(self, index: RowIndex, query: Query, plan: Plan, basis: ExportState | None) -> bool:
         """Take the earlier indexes; return whether they name all that can be gone."""
-        if basis is None:
+        if basis is None or not query.key or not plan.moves_watermark:
             return False
         if query.times.tells_changes:
             folders, complete = [basis.folder], basis.knows_all

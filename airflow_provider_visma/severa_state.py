@@ -123,11 +123,12 @@ class ExportState:
     def after(self, earlier: ExportState | None, read: PastRead | None) -> ExportState:
         """Return this state of a run, with what is still true of the one before.
 
-        :param read: the run's own read of a window, which takes the place of those that it covers.
+        :param read: the run's own read of a window, which takes the place of those that it covers, unless
+            another run read the same later.
         """
         reads = earlier.reads if earlier else ()
         full_read_at = earlier.full_read_at if earlier else None
-        if read is not None:
+        if read and not any(other.window == read.window and other.read_at > read.read_at for other in reads):
             reads = (read, *(other for other in reads if not read.window.contains(other.window)))
             full_read_at = read.read_at if read.everything else full_read_at
         return replace(

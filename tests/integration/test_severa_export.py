@@ -391,6 +391,41 @@ def test_a_list_without_dates_is_compared_with_the_last_one(
     assert second["previous"]["rows"] == first["rows"]
 
 
+def test_a_list_in_pages_is_one_file(service: SandboxProcess, destination: str) -> None:
+    arguments = {"contract": "ICustomer", "operation": "GetAllCustomers", "arguments": {"options": 2}}
+    manifest = Task(destination, **arguments, file_format="parquet").run()
+    assert len(service.journal("severa", "ICustomer.GetAllCustomers")) > 1
+    assert manifest["rows"] == len(set(guids(manifest))) == service.counts()["severa"]["customers"]
+
+
+def test_invoices_have_no_changes_but_a_window_and_their_rows_are_kept_whole(
+    service: SandboxProcess, destination: str
+) -> None:
+    invoices = Task(
+        destination,
+        contract="IInvoice",
+        operation="GetInvoicesByDate",
+        arguments={"businessUnitGUID": "", "options": 0},
+        window="month",
+        file_format="parquet",
+    )
+    manifest = invoices.run("run-1", at="2026-11-19T02:00:00")
+    assert manifest["rows"] == service.counts()["severa"]["invoices_this_month"] > 0
+    assert any(json.loads(row["InvoiceRows"]) for row in rows(manifest))
+    assert invoices.run("run-2", at="2026-11-19T03:00:00")["gone"] == {"rows": 0, "first": []}
+
+
+def test_rows_without_a_key_are_exported_and_nothing_is_said_of_what_was_before(
+    service: SandboxProcess, destination: str
+) -> None:
+    statuses = Task(destination, contract="IInvoiceStatus", operation="GetAllInvoiceStatuses", key=None)
+    assert statuses.run("run-1")["rows"] > 0
+    second = statuses.run("run-2")
+    assert (second["gone"], second["knows_all"]) == (None, False)
+    assert second["previous"]["rows"] == second["rows"]
+    assert [file["uri"].rsplit("/", 1)[-1] for file in second["files"]] == ["rows.jsonl"]
+
+
 @pytest.mark.parametrize("file_format", ["jsonl", "csv", "parquet"])
 def test_an_empty_answer_is_a_file_with_a_manifest(hours: Task, file_format: str) -> None:
     manifest = hours.run(window="1999-01-01/1999-01-31", file_format=file_format)

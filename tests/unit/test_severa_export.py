@@ -233,6 +233,13 @@ def test_a_read_takes_the_place_of_those_that_it_covers() -> None:
     assert len(state().after(state(reads=tuple(many)), now).reads) == 24
 
 
+def test_of_two_reads_of_a_window_at_once_the_one_that_began_later_counts() -> None:
+    early = past("2026-11-01T00:00:00", None)
+    late = past("2026-11-01T00:00:00", None, read_at="2026-11-20T02:05:00+00:00")
+    assert state().after(state(reads=(late,)), early).reads == (late,)
+    assert state().after(state(reads=(early,)), late).reads == (late,)
+
+
 def test_the_watermark_never_turns_back_where_a_clock_is_behind() -> None:
     later = state(read_at="2026-11-20T03:00:00+00:00")
     assert state().after(later, None).read_at == later.read_at
