@@ -6,50 +6,43 @@ beside the ledger, and in Severa.
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow.sdk import ObjectStoragePath, TaskInstanceState
+from airflow.sdk import ObjectStoragePath
 
-from airflow_provider_visma.exceptions import VismaContentError, VismaError, VismaRequestError
-from airflow_provider_visma.hour_entry_ledger import Ledger, Owner
-from airflow_provider_visma.hour_entry_rows import MEMBERS, REJECTED_COLUMNS, Problem, RowChecker
+from airflow_provider_visma.exceptions import VismaError, VismaRequestError
+from airflow_provider_visma.hour_entry_ledger import Ledger
+from airflow_provider_visma.hour_entry_rows import REJECTED_COLUMNS, Problem, RowChecker
 from airflow_provider_visma.hour_entry_upload import Upload, open_rows
+from airflow_provider_visma.operators._severa_hours import (
+    SeveraHourEntries,
+    asking_airflow,
+    copied,
+    csv_line,
+    finished_until,
+    is_true,
+    owner_of,
+    settled_rows,
+)
 from airflow_provider_visma.operators.base import VismaOperator
-from airflow_provider_visma.storage import Publication, read_manifest
+from airflow_provider_visma.storage import Publication
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_visma.hooks.severa import SeveraHook
-    from airflow_provider_visma.hour_entry_doubt import Entry
     from airflow_provider_visma.hour_entry_rows import Members
     from airflow_provider_visma.storage import StagedFile
 
 _KIND = "severa-hour-entries"
 _FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
-_PIECE = 1024 * 1024
 _SHOWN = 100
-_AT_WORK = frozenset(
-    state.value
-    for state in (
-        TaskInstanceState.SCHEDULED,
-        TaskInstanceState.QUEUED,
-        TaskInstanceState.RUNNING,
-        TaskInstanceState.RESTARTING,
-        TaskInstanceState.UP_FOR_RETRY,
-        TaskInstanceState.UP_FOR_RESCHEDULE,
-        TaskInstanceState.DEFERRED,
-        TaskInstanceState.AWAITING_INPUT,
-    )
-)
 
 
 class SeveraHourEntriesOperator(VismaOperator):
@@ -138,9 +131,11 @@ class SeveraHourEntriesOperator(VismaOperator):
         staging_dir = Path(self.staging_dir) if self.staging_dir else None
         with Publication(root, staging_dir=staging_dir) as staging:
             # A copy: whoever writes the file again meanwhile does not change what is sent.
-            copy = _copied(staging, ObjectStoragePath(self.path))
+            copy = copied(staging, ObjectStoragePath(self.path))
             ledger = Ledger(root / copy.sha256)
-            ledger.claim(_owner(context), is_over=_ask_airflow(context), take_over=_is_true(self.take_over))
+            ledger.claim(
+                owner_of(context), is_over=asking_airflow(context), take_over=is_true(self.take_over)
+            )
             try:
                 return self._upload(hook, ledger, copy)
             finally:
@@ -154,7 +149,7 @@ class SeveraHourEntriesOperator(VismaOperator):
             "service": hook.settings.base_url,
         }
         ledger.check_header(header)
-        ledger.load(retry_rejected_until=_finished_until(ledger))
+        ledger.load(retry_rejected_until=finished_until(ledger.folder / "result"))
         rows, doubtful = self._checked(copy, ledger)
         ledger.store_header(header)
         upload = Upload(
@@ -166,7 +161,7 @@ class SeveraHourEntriesOperator(VismaOperator):
             sleep=self._sleep,
             log=self.log,
         )
-        upload.settle_earlier(doubtful, told=_settled(self.settled))
+        upload.settle_earlier(doubtful, told=settled_rows(self.settled))
         self.log.info("Checked all rows", rows=rows, accepted_before=ledger.accepted)
         upload.send(open_rows(self._members(copy), ledger))
         result = self._publish(ledger, copy, rows=rows)
@@ -233,10 +228,10 @@ class SeveraHourEntriesOperator(VismaOperator):
         checker = self._checker()
         with Publication(ledger.folder / "problems") as publication:
             with publication.stage("problems.csv") as report:
-                report.write(_csv_line(("row", "column", "problem")))
+                report.write(csv_line(("row", "column", "problem")))
                 for number, row in self._rows(copy):
                     for problem in checker.check(number, row)[1]:
-                        report.write(_csv_line((problem.row, problem.column, problem.rule)))
+                        report.write(csv_line((problem.row, problem.column, problem.rule)))
             publication.publish({"kind": f"{_KIND}-problems", "file": self.path, "problems": wrong})
         shown = "; ".join(map(str, first))
         more = f"; and {wrong - len(first)} more" if wrong > len(first) else ""
@@ -281,10 +276,10 @@ class SeveraHourEntriesOperator(VismaOperator):
             reason = ": ".join(filter(None, (rejection.error, rejection.reason)))
             told = dict(zip(REJECTED_COLUMNS, (number, reason, rejection.code), strict=True))
             if as_csv and not staged.rows:
-                staged.write(_csv_line([*(name for name in row if name not in told), *told]))
+                staged.write(csv_line([*(name for name in row if name not in told), *told]))
             whole = {**{name: value for name, value in row.items() if name not in told}, **told}
             staged.write(
-                _csv_line(whole.values())
+                csv_line(whole.values())
                 if as_csv
                 else json.dumps(whole, ensure_ascii=False, default=str).encode() + b"\n"
             )
@@ -298,106 +293,13 @@ class SeveraHourEntriesOperator(VismaOperator):
         if not str(self.max_rejected).strip().isdecimal():
             raise VismaRequestError("max_rejected must be a whole number, 0 or more")
         self._checker()
-        _settled(self.settled)
+        settled_rows(self.settled)
 
     def _sleep(self, seconds: float) -> None:
         time.sleep(seconds)  # only after a row got no answer, so that the service can end what it began
-
-
-class SeveraHourEntries:
-    """IHourEntry, as an upload needs it."""
-
-    def __init__(self, hook: SeveraHook) -> None:
-        self._hook = hook
-
-    def add(self, members: Members) -> str | None:
-        """Add one entry and return its GUID."""
-        entry = self._hook.call("IHourEntry", "AddNewHourEntry", hourEntryInfo=members)
-        return str(entry["GUID"]) if isinstance(entry, dict) and entry.get("GUID") else None
-
-    def of_user(self, user_guid: str, first: date, last: date) -> list[Entry]:
-        """Return the entries of one user from one day to another, both included."""
-        # Whether the service counts the last day is not documented: one more, on both sides.
-        rows = self._hook.rows(
-            "IHourEntry",
-            "GetHourEntriesByDateAndUserGUID",
-            fields=("GUID", *MEMBERS),
-            startdate=first - timedelta(days=1),
-            enddate=last + timedelta(days=1),
-            userGUID=user_guid,
-        )
-        return [row for row in rows if first <= row["EventDate"].date() <= last]
-
-
-def _copied(staging: Publication, source: ObjectStoragePath) -> StagedFile:
-    try:
-        with (
-            source.fs.open(source.path, "rb") as file,
-            staging.stage(f"rows{PurePosixPath(source.path).suffix}") as copy,
-        ):
-            while piece := file.read(_PIECE):
-                copy.write(piece)
-    except FileNotFoundError:
-        raise VismaRequestError("there is no such file", system="Severa", operation=str(source)) from None
-    return copy
-
-
-def _finished_until(ledger: Ledger) -> int:
-    """Return the last batch of the last try that came to its end, 0 where none did."""
-    with suppress(VismaContentError):  # damaged, and about to be written anew
-        return int((read_manifest(ledger.folder / "result") or {}).get("last_batch", 0))
-    return 0
-
-
-def _csv_line(values: Any) -> bytes:
-    line = io.StringIO(newline="")
-    csv.writer(line).writerow(values)
-    return line.getvalue().encode()
-
-
-def _owner(context: Context) -> Owner:
-    ti = context["ti"]
-    map_index = getattr(ti, "map_index", None)
-    return Owner(
-        dag_id=ti.dag_id,
-        task_id=ti.task_id,
-        run_id=ti.run_id,
-        map_index=-1 if map_index is None else map_index,
-        try_number=getattr(ti, "try_number", 0),
-    )
-
-
-def _ask_airflow(context: Context) -> Callable[[Owner], bool | None]:
-    """Return what tells whether another task instance has ended, None where Airflow does not know it."""
-
-    def is_over(owner: Owner) -> bool | None:
-        try:
-            states = context["ti"].get_task_states(
-                dag_id=owner.dag_id, task_ids=[owner.task_id], run_ids=[owner.run_id]
-            )
-        except Exception:  # whatever kept Airflow from answering, nobody knows then
-            return None
-        name = owner.task_id if owner.map_index < 0 else f"{owner.task_id}_{owner.map_index}"
-        run = states.get(owner.run_id, {})
-        return run[name] not in _AT_WORK if name in run else None
-
-    return is_over
 
 
 def _release(ledger: Ledger) -> None:
     # Where this fails, Airflow's state of the task tells it, as after a kill.
     with suppress(VismaError):
         ledger.release()
-
-
-def _settled(values: Mapping[int | str, str | None] | str | None) -> dict[int, str | None]:
-    try:
-        # Text is what a template makes of a parameter of the run.
-        told = json.loads(values or "{}") if isinstance(values, str) else values or {}
-        return {int(row): str(guid).strip() if guid else None for row, guid in told.items()}
-    except (ValueError, AttributeError):
-        raise VismaRequestError("settled takes row numbers, each with a GUID or None") from None
-
-
-def _is_true(value: bool | str) -> bool:
-    return str(value).strip().lower() == "true"

@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[2]
 ADD = "IHourEntry.AddNewHourEntry"
 COLUMNS = ("UserGUID", "PhaseGUID", "WorkTypeGUID", "EventDate", "Quantity", "IsBillable", "Description")
 LONG_AGO, FAR_AHEAD = date(2000, 1, 1), date(2050, 1, 1)
-_PATIENCE = 30.0
+_PATIENCE = 60.0
 
 Row = dict[str, str]
 
@@ -78,6 +78,7 @@ class Hours:
         self._service = service
         self._hook = SeveraHook()
         self._before = {entry["GUID"] for entry in self._all()}
+        self._count_before = self._count()
 
     def _all(self) -> list[dict[str, Any]]:
         return list(
@@ -87,6 +88,14 @@ class Hours:
     @property
     def added(self) -> list[dict[str, Any]]:
         return [entry for entry in self._all() if entry["GUID"] not in self._before]
+
+    def _count(self) -> int:
+        return int(self._service.counts()["severa"]["hour_entries"])
+
+    @property
+    def stored(self) -> int:
+        """How many entries are new, by the sandbox's own figure: cheap to ask again and again."""
+        return self._count() - self._count_before
 
     @property
     def rows(self) -> Counter[str]:
@@ -149,7 +158,7 @@ def wait_until(happened: Callable[[], bool]) -> None:
     deadline = time.monotonic() + _PATIENCE
     while not happened():
         assert time.monotonic() < deadline, "it never happened"
-        time.sleep(0.02)
+        time.sleep(0.05)
 
 
 if __name__ == "__main__":

@@ -126,7 +126,7 @@ def test_a_killed_upload_goes_on_and_writes_nothing_twice(
     severa.inject("severa", ADD, fault, after=sent - 1, seconds=60)
     process = task.start(severa_conn_id="severa_patient")
     try:
-        wait_until(lambda: hours.sent == sent and len(hours.added) == sent - (fault == "hang"))
+        wait_until(lambda: hours.sent == sent and hours.stored == sent - (fault == "hang"))
     finally:
         process.kill()
     assert process.wait() == -signal.SIGKILL
@@ -141,7 +141,7 @@ def test_a_stopped_upload_notes_what_it_knows_before_it_ends(
 ) -> None:
     severa.inject("severa", ADD, "act_then_hang", after=6, seconds=60)
     process = task.start(severa_conn_id="severa_patient")
-    wait_until(lambda: len(hours.added) == 7)
+    wait_until(lambda: hours.stored == 7)
     process.terminate()
     assert process.wait() == 128 + signal.SIGTERM
     assert not list(Path(destination.removeprefix("file://")).glob(".visma-staging-*"))
@@ -173,6 +173,21 @@ def test_a_row_without_an_answer_is_looked_up_and_not_sent_blindly(
     assert task.run()["accepted"] == 12
     assert hours.rows == as_counter(rows)
     assert hours.sent == (12 if fault.startswith("act") else 13)
+
+
+@pytest.mark.parametrize(
+    "form", [{"severa_zone": "Z"}, {"severa_nil_form": "absent"}, {"severa_newer_members": True}]
+)
+def test_a_row_is_found_in_whatever_form_the_service_returns_it(
+    severa: SandboxProcess, hours: Hours, task: Task, rows: list[Row], form: dict[str, Any]
+) -> None:
+    severa.settings(**form)
+    severa.inject("severa", ADD, "act_then_reset", after=2, count=1)
+    severa.inject("severa", ADD, "act_then_reset", after=4, count=1)
+    assert task.run()["accepted"] == 12
+    severa.settings(severa_zone="", severa_nil_form="nil", severa_newer_members=False)
+    assert hours.rows == as_counter(rows)
+    assert hours.sent == 12
 
 
 def test_without_leave_to_ask_a_row_in_doubt_stops_the_upload_until_a_person_looked(
@@ -288,7 +303,7 @@ def test_the_quota_ends_a_try_and_the_next_goes_on(
     assert caught.value.retry_after is not None
     assert 0 < caught.value.retry_after <= 24 * 3600
     severa.settings(severa_quota=100_000, severa_used_quota=0)
-    stored = len(hours.added)
+    stored = hours.stored
     assert 0 < stored < 12
     assert task.run()["sent"] == 12 - stored
     assert hours.rows == as_counter(rows)
@@ -303,7 +318,7 @@ def test_of_two_runs_at_once_one_is_turned_away_until_the_other_has_ended(
     severa.inject("severa", ADD, "act_then_hang", after=6, seconds=60)
     process = task.start("run-1", severa_conn_id="severa_patient")
     try:
-        wait_until(lambda: len(hours.added) == 7)
+        wait_until(lambda: hours.stored == 7)
         for states in ({"run-1": {"upload": "running"}}, {"run-1": {"upload": "up_for_retry"}}, {}):
             task.states = states  # type: ignore[assignment]
             with pytest.raises(VismaTransientError, match=r"a_dag\.upload of run run-1 is uploading"):
@@ -347,7 +362,7 @@ def test_a_process_that_was_taken_for_dead_and_wakes_up_sends_nothing_more(
 ) -> None:
     severa.inject("severa", ADD, "act_then_hang", after=6, seconds=6)
     process = task.start("run-1", severa_conn_id="severa_patient")
-    wait_until(lambda: len(hours.added) == 7)
+    wait_until(lambda: hours.stored == 7)
     assert task.run("run-1")["accepted"] == 12  # the retry of the same task instance
     assert process.wait() == 1
     assert hours.rows == as_counter(rows)
