@@ -87,6 +87,19 @@ def test_a_later_outcome_settles_a_row_in_doubt(folder: ObjectStoragePath) -> No
     assert loaded(folder).accepted == 2
 
 
+def test_an_accepted_row_stays_accepted_whatever_a_replaced_process_says_later(
+    folder: ObjectStoragePath,
+) -> None:
+    ledger = loaded(folder)
+    batch = ledger.intend([1], before=())
+    ledger.conclude(batch, {1: Accepted("g1")})
+    for later in (NotSent(), Rejected("VismaRequestError")):
+        ledger.conclude(batch, {1: later})
+    found = loaded(folder)
+    assert not found.is_open(1)
+    assert (found.accepted, found.rejected) == (1, {})
+
+
 def test_rows_rejected_in_a_finished_upload_may_be_sent_again(folder: ObjectStoragePath) -> None:
     ledger = loaded(folder)
     for row in (1, 2):

@@ -172,9 +172,12 @@ def test_rows_are_sent_in_batches_and_once(world: World) -> None:
     assert world.severa.calls == 7
 
 
+@pytest.mark.parametrize("was_there", [False, True], ids=["nothing there", "the same there before"])
 def test_a_process_killed_at_any_step_writes_nothing_twice_and_loses_nothing(
-    counted: World, tmp_path: Path
+    counted: World, tmp_path: Path, was_there: bool
 ) -> None:
+    before = [{**members, "GUID": f"THERE-{number}"} for number, members in ROWS.items() if was_there]
+    expected = EACH_ROW_ONCE + EACH_ROW_ONCE if was_there else EACH_ROW_ONCE
     counted.run()
     steps = counted.severa.process.steps
     assert steps > 30
@@ -182,11 +185,12 @@ def test_a_process_killed_at_any_step_writes_nothing_twice_and_loses_nothing(
         world = World(tmp_path / str(first))
         counted.severa = world.severa  # whose process the ledger's writes are steps of
         world.severa.process = Process(dies_at=first)
+        world.severa.entries += before
         with pytest.raises(Killed):
             world.run()
         world.severa.process = Process()
         assert world.run().accepted == len(ROWS)
-        assert world.held == EACH_ROW_ONCE, f"killed at step {first}"
+        assert world.held == expected, f"killed at step {first}"
 
 
 def test_a_process_killed_while_it_looks_up_what_another_left_still_writes_nothing_twice(
