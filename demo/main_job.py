@@ -1,4 +1,4 @@
-"""The two main DAGs on a real Airflow against a sandbox of 500 people, and the proof that they worked."""
+"""The main DAGs on a real Airflow against a sandbox of 500 people, and the proof that they worked."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from typing import Any, Final
 from demo.airflow_api import AirflowApi
 from demo.airflow_stack import AirflowStack, tail
 from demo.outcome import differences, export_outcome, import_outcome
+from demo.severa_job import NIGHT_DAG, UPLOAD_DAG, SeveraJob
+from demo.severa_outcome import severa_differences
 from demo.table import show
 from visma_sandbox.client import SandboxProcess, start_sandbox
 
@@ -23,7 +25,7 @@ IMPORT_DAG: Final = "nmbrs_to_dialog"
 EXPORT_DAG: Final = "hrm_csv_export"
 SUMMARY: Final = "summary.json"
 TROUBLED: Final = frozenset({"failed", "up_for_retry", "running", "deferred"})
-DAG_IDS: Final = (IMPORT_DAG, EXPORT_DAG, "hrm_incremental_export")
+DAG_IDS: Final = (IMPORT_DAG, EXPORT_DAG, "hrm_incremental_export", NIGHT_DAG, UPLOAD_DAG)
 
 
 class DemonstrationError(Exception):
@@ -65,27 +67,42 @@ def _sole_use(folder: Path) -> Iterator[None]:
 
 
 def run(folder: Path) -> None:
-    """Run both DAGs, print and store what they did, and hold it against the sandbox's own count.
+    """Run the DAGs, print and store what they did, and hold it against the sandbox's own count.
 
     :param folder: gets `summary.json` and all that Airflow leaves behind.
     :raises DemonstrationError: when a DAG fails or anything differs from what it should be.
     """
     print(f"Starting Airflow and the sandbox with {EMPLOYEES} employees", flush=True)
     with surroundings(folder) as (sandbox, airflow):
-        print(f"Running {IMPORT_DAG} and {EXPORT_DAG} on {airflow.url}", flush=True)
+        print(f"Running {IMPORT_DAG}, {EXPORT_DAG} and {NIGHT_DAG} on {airflow.url}", flush=True)
+        files = folder.resolve() / "files"
+        severa = SeveraJob(airflow.api, sandbox, files, _finished)
         before = sandbox.counts()
-        conf = {"destination": f"file://{folder.resolve() / 'files'}"}
+        night_run = severa.start_night()
+        conf = {"destination": f"file://{files}"}
         runs = {dag_id: airflow.api.run(dag_id, conf) for dag_id in (IMPORT_DAG, EXPORT_DAG)}
         states = {dag_id: _finished(airflow.api, dag_id, run_id) for dag_id, run_id in runs.items()}
+        night = severa.night(night_run)
+        print(f"Running {UPLOAD_DAG}, and {NIGHT_DAG} once more", flush=True)
+        upload = severa.day(night)
+        night["next_run"] = severa.night(severa.start_night())
+        upload["again"] = severa.upload_again()
         manifests = _manifests(airflow.api, runs[EXPORT_DAG])
         summary = {
             IMPORT_DAG: import_outcome(states[IMPORT_DAG], _report(airflow.api, runs[IMPORT_DAG])),
             EXPORT_DAG: export_outcome(states[EXPORT_DAG], manifests),
+            NIGHT_DAG: night,
+            UPLOAD_DAG: upload,
         }
-        show(summary)
+        after = sandbox.counts()
+        show(summary, before=before["severa"], after=after["severa"])
         _check_deferral(airflow.api, runs[EXPORT_DAG])
         datasets = [manifest["dataset"] for manifest in manifests]
-        if found := list(differences(summary, datasets=datasets, before=before, after=sandbox.counts())):
+        found = [
+            *differences(summary, datasets=datasets, before=before, after=after),
+            *severa_differences(night, upload, first=before["severa"], second=after["severa"]),
+        ]
+        if found:
             raise DemonstrationError("the figures disagree:\n  " + "\n  ".join(found))
         (folder / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n")
         print("The export was waited for in the triggerer, and the sandbox counts the same.", flush=True)

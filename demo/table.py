@@ -8,14 +8,22 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from demo.severa_outcome import FIRST_NIGHT, NEXT_NIGHT
+
 WIDTH = 100
 
 
-def show(summary: dict[str, Any]) -> None:
-    """Print the outcome of both DAGs."""
+def show(summary: dict[str, Any], *, before: dict[str, int], after: dict[str, int]) -> None:
+    """Print the outcome of all DAGs.
+
+    :param before: the sandbox's own counts of Severa before the first night.
+    :param after: the same after the second one.
+    """
     console = Console(width=WIDTH, color_system=None, highlight=False)
     console.print(_import_table(summary["nmbrs_to_dialog"]))
     console.print(_export_table(summary["hrm_csv_export"]))
+    console.print(_nights_table(summary["severa_hours_and_invoices"], before, after))
+    console.print(_upload_table(summary["severa_upload_hours"]))
 
 
 def _import_table(outcome: dict[str, Any]) -> Table:
@@ -40,4 +48,34 @@ def _export_table(outcome: dict[str, Any]) -> Table:
     for file in outcome["files"]:
         name = f"{file['dataset']}/{file['uri'].rsplit('/', 1)[-1]}"
         table.add_row(str(file["rows"]), str(file["bytes"]), f"{name}\n{file['sha256']}")
+    return table
+
+
+def _nights_table(outcome: dict[str, Any], before: dict[str, int], after: dict[str, int]) -> Table:
+    title = f"severa_hours_and_invoices: {outcome['state']}, and then {outcome['next_run']['state']}"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    table.add_column("rows of")
+    for heading in ("first run", "sandbox", "next run", "sandbox", "gone"):
+        table.add_column(heading, justify="right")
+    first, then = ({file["export"]: file for file in run["files"]} for run in (outcome, outcome["next_run"]))
+    for name, file in first.items():
+        figures = (
+            file["rows"],
+            before[FIRST_NIGHT[name]],
+            then[name]["rows"],
+            after[NEXT_NIGHT[name]],
+            then[name]["gone"],
+        )
+        table.add_row(name, *map(str, figures))
+    return table
+
+
+def _upload_table(outcome: dict[str, Any]) -> Table:
+    title = f"severa_upload_hours: {outcome['state']}, and then {outcome['again']['state']}"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    table.add_column("")
+    for heading in ("rows", "accepted", "rejected", "sent"):
+        table.add_column(heading, justify="right")
+    for name, run in (("the file", outcome), ("the same file again", outcome["again"])):
+        table.add_row(name, *(str(run[figure]) for figure in ("rows", "accepted", "rejected", "sent")))
     return table
