@@ -5,10 +5,12 @@ Nobody ever reads half of one, and of two writers of the same name one is refuse
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import tempfile
+import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
 
 _AT_ONCE = 200
+_NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.ENOSYS})
 
 
 def create(path: ObjectStoragePath, content: Mapping[str, Any]) -> None:
@@ -30,14 +33,14 @@ def create(path: ObjectStoragePath, content: Mapping[str, Any]) -> None:
     """
     from fsspec.implementations.local import LocalFileSystem
 
-    line = json.dumps(content, separators=(",", ":")).encode()
-    document = line + b"\n" + hashlib.sha256(line).hexdigest().encode() + b"\n"
+    # The mark tells this writing from one of the same content by somebody else.
+    body = json.dumps(content, separators=(",", ":")).encode() + b"\n" + uuid.uuid4().hex.encode()
+    document = body + b" " + hashlib.sha256(body).hexdigest().encode() + b"\n"
     try:
         if isinstance(path.fs, LocalFileSystem):
             _create_local(Path(path.path), document)
         else:
-            # Object stores write one object whole; "create" makes them refuse a second writer.
-            path.fs.pipe_file(path.path, document, mode="create")
+            _create_remote(path, document)
     except FileExistsError:
         raise
     except OSError as error:
@@ -104,15 +107,36 @@ def _create_local(path: Path, document: bytes) -> None:
         # As readable as the folder; unlike a rename, a link refuses to replace.
         os.chmod(temporary, path.parent.stat().st_mode & 0o666)
         os.link(temporary, path)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        # Mounted object stores have no links. A kill in here leaves half an object, which its hash tells.
+        with open(path, "xb") as file:
+            file.write(document)
     finally:
         os.unlink(temporary)
 
 
+def _create_remote(path: ObjectStoragePath, document: bytes) -> None:
+    # Object stores write one object whole; "create" makes them refuse a second writer.
+    try:
+        path.fs.pipe_file(path.path, document, mode="create")
+    except OSError as refused:
+        # A request that the store's client repeats meets what its first attempt wrote, and not every store
+        # says "exists" in the way that its client knows.
+        try:
+            held = path.fs.cat_file(path.path)
+        except OSError:
+            raise refused from None
+        if held != document:
+            raise FileExistsError(path.path) from None
+
+
 def _content(document: bytes, path: ObjectStoragePath) -> dict[str, Any]:
-    line, _, digest = document.rstrip(b"\n").rpartition(b"\n")
+    body, _, digest = document.rstrip(b"\n").rpartition(b" ")
     content = None
-    if hashlib.sha256(line).hexdigest().encode() == digest:
-        content = json.loads(line)
+    if hashlib.sha256(body).hexdigest().encode() == digest:
+        content = json.loads(body.rpartition(b"\n")[0])
     if not isinstance(content, dict):
         raise VismaContentError(
             f"{path.name} of the ledger is damaged, so nobody knows which rows were sent",
