@@ -16,7 +16,12 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_visma.csv_files import require_parquet
-from airflow_provider_visma.exceptions import VismaContentError, VismaGuardError, VismaRequestError
+from airflow_provider_visma.exceptions import (
+    VismaContentError,
+    VismaGuardError,
+    VismaRequestError,
+    VismaStorageError,
+)
 from airflow_provider_visma.row_files import FORMATS, stage_rows
 from airflow_provider_visma.severa_export import SYSTEM, Plan, Read, Times
 from airflow_provider_visma.severa_index import RowIndex
@@ -203,9 +208,17 @@ class SeveraLanding:
             try:
                 with path.fs.open(path.path, "rb") as lines:
                     index.remember(lines)
-            except FileNotFoundError:
-                self.log.warning("The index of an earlier run is not there any more", folder=folder)
+            except (FileNotFoundError, ValueError) as error:
+                # Its rows come again, and nothing is called gone: that is all it costs.
+                problem = "is damaged" if isinstance(error, ValueError) else "is not there any more"
+                self.log.warning("The index of an earlier run %s", problem, folder=folder)
                 complete = False
+            except OSError as error:
+                raise VismaStorageError(
+                    f"the index of an earlier run could not be read ({type(error).__name__})",
+                    operation=str(path),
+                    advice="Nothing was asked or published; a retry reads it again.",
+                ) from error
         return complete
 
     def _check_readable(self, query: Query, report: ReadReport) -> None:

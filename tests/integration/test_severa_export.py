@@ -89,8 +89,8 @@ class Task:
 
 @pytest.fixture(autouse=True)
 def _nothing_changed_yet(service: SandboxProcess) -> None:
-    """Let the sandbox's own data be older than the first run of every test."""
-    service.settings(severa_today="2026-11-19")
+    """Let the sandbox's own data be few, and older than the first run of every test."""
+    service.settings(severa_today="2026-11-19", severa_hour_entries=300)
 
 
 @pytest.fixture
@@ -174,20 +174,29 @@ def test_a_row_that_writes_its_nulls_in_another_way_is_still_the_same(
     assert task.run("run-3", at="02:00:50")["rows"] == 0
 
 
-def test_a_failed_run_keeps_the_watermark_and_its_retry_asks_the_same(
-    service: SandboxProcess, task: Task, tmp_path: Path
+@pytest.mark.parametrize(("sent", "requests"), [(100, 3), (150_000, 1)], ids=["at once", "after a row"])
+def test_an_answer_that_breaks_off_publishes_nothing_and_the_retry_asks_the_same(
+    service: SandboxProcess,
+    task: Task,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    sent: int,
+    requests: int,
 ) -> None:
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
     first = task.run("run-1", at="02:00:30")
     change(service, "02:05:00")
-    service.inject("severa", "*.GetHourEntriesChangedSince", "truncated", count=None)
+    change(service, "02:05:00", Description="long" * 50_000)
+    service.inject("severa", "*.GetHourEntriesChangedSince", "truncated", count=None, keep=sent)
     with pytest.raises(VismaIncompleteAnswerError):
         task.run("run-2", at="02:10:00")
+    assert len(asked(service)) == 1 + requests
     assert read_manifest(ObjectStoragePath(first["uri"].replace("run-1", "run-2"))) is None
     assert staged(tmp_path) == []
     assert task.watermark == first["started_at"]
     service.clear_faults()
     second = task.run("run-2", at="02:20:00")
-    assert (second["rows"], second["asked"]) == (1, {"startDate": "2026-11-20T01:58:00+00:00"})
+    assert (second["rows"], second["asked"]) == (2, {"startDate": "2026-11-20T01:58:00+00:00"})
     assert task.watermark == second["started_at"]
 
 
@@ -322,13 +331,28 @@ def test_a_full_refresh_by_hand_cannot_tell_what_is_gone_of_rows_it_did_not_keep
     assert task.run("run-4", at="02:30:00", full_refresh=True)["gone"] is None
 
 
-def test_an_index_that_was_removed_costs_repeats_and_not_the_run(service: SandboxProcess, task: Task) -> None:
+@pytest.mark.parametrize("damage", [Path.unlink, lambda index: index.write_bytes(b"\xff\tno index\n")])
+def test_an_index_that_was_removed_or_damaged_costs_repeats_and_not_the_run(
+    service: SandboxProcess, task: Task, damage: Callable[[Path], Any]
+) -> None:
     first = task.run("run-1", at="02:00:30", full_refresh_every=WEEK)
     change(service, "02:00:20")
-    (Path(ObjectStoragePath(first["uri"]).path) / "index.tsv").unlink()
+    damage(Path(ObjectStoragePath(first["uri"]).path) / "index.tsv")
     second = task.run("run-2", at="02:00:50", full_refresh_every=WEEK)
     assert (second["rows"], second["repeated"]) == (1, 0)
     assert task.run("run-3", at="2026-11-28T02:00:30", full_refresh_every=WEEK)["gone"] is None
+
+
+def test_an_index_that_cannot_be_read_now_is_not_one_that_is_not_there(
+    service: SandboxProcess, task: Task
+) -> None:
+    first = task.run("run-1", at="02:00:30")
+    index = Path(ObjectStoragePath(first["uri"]).path) / "index.tsv"
+    index.unlink()
+    index.mkdir()
+    with pytest.raises(VismaStorageError, match="index of an earlier run"):
+        task.run("run-2", at="02:10:00")
+    assert len(asked(service)) == 1
 
 
 # Windows and lists
