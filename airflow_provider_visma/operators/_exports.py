@@ -64,7 +64,8 @@ class ExportingOperator(VismaOperator):
     def __init__(
         self, *, conn_id: str, inlets: Sequence[Any] = (), outlets: Sequence[Any] = (), **kwargs: Any
     ) -> None:
-        super().__init__(**kwargs, **self._ports(conn_id, inlets, outlets))
+        kwargs |= self._ports(conn_id, inlets, outlets)
+        super().__init__(**kwargs)
         self.published_uri: str | None = None
 
     @classmethod
