@@ -38,7 +38,6 @@ EXPORTS = [
         "contract": "IInvoice",
         "operation": "GetInvoicesByDate",
         "arguments": {"businessUnitGUID": "", "options": 0},
-        "window": "month",
     },
 ]
 
@@ -55,11 +54,16 @@ EXPORTS = [
             type="string",
             description="Any address that ObjectStoragePath takes.",
         ),
+        "invoices": Param(
+            "month",
+            type="string",
+            description="Which invoices: `month`, or a first and a last day, as in 2026-10-01/2026-10-31.",
+        ),
         "initial_start": Param(
             "1998-04-30",
             type="string",
             format="date",
-            description="Where the first run, and each full one, begins to read changes.",
+            description="Where everything begins, for the first run and each full one.",
         ),
         "full_refresh": Param(False, type="boolean", description="Read everything, this once."),
         "on_drop": Param(
@@ -91,6 +95,7 @@ def severa_hours_and_invoices():
         task_id="export",
         destination="{{ params.destination }}",
         file_format="parquet",
+        window="{{ params.invoices if task.export_name == 'invoices' else '' }}",
         initial_start="{{ params.initial_start }}",
         full_refresh="{{ params.full_refresh }}",
         on_drop="{{ params.on_drop }}",

@@ -48,6 +48,9 @@ SUFFIXES = (".csv", ".jsonl", ".ndjson", ".parquet")
             type="object",
             description="What you found of rows in doubt: row number to GUID of its entry, or null.",
         ),
+        "take_over": Param(
+            False, type="boolean", description="Go on with a ledger whose owner Airflow does not know."
+        ),
     },
     default_args={"retries": 5},
     tags=["visma", "severa"],
@@ -99,6 +102,7 @@ def severa_upload_hours():
         ledger="{{ params.folder }}/ledger",
         max_rejected="{{ params.max_rejected }}",
         settled="{{ params.settled | tojson }}",
+        take_over="{{ params.take_over }}",
         map_index_template="{{ task.path.rpartition('/')[2] }}",
     ).expand(path=take())
 
