@@ -10,7 +10,7 @@ import base64
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
 import requests
@@ -161,9 +161,9 @@ class SoapClient:
         """
         with self._context(operation):
             answer = self.contract.answer(operation)
-            if answer.result is not None and answer.result.only_item is not None:
-                return list(self.rows(operation, arguments))
             try:
+                if answer.result is not None and answer.result.only_item is not None:
+                    return list(self.rows(operation, arguments))
                 return self._value(operation, arguments, answer)
             except _NoConnectionError:
                 raise
@@ -231,7 +231,8 @@ class SoapClient:
         """
         with self._context(operation):
             item = _item_of(self.contract.answer(operation), operation)
-            return {part.name: part.kind for part in item.parts.values()}
+            parts = item.parts.values() or (replace(item, many=False),)  # or a list of plain values
+            return {part.name: "json" if part.many else part.kind for part in parts}
 
     @contextmanager
     def _post(self, operation: str, arguments: Mapping[str, Any]) -> Iterator[requests.Response]:

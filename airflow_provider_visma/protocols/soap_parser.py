@@ -9,8 +9,8 @@ its limit.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, cast
 
 from lxml import etree
 
@@ -39,6 +39,17 @@ _TOO_DEEP_ITEMS = _bound("/".join(["*"] * (MAX_DEPTH - _ITEM_DEPTH + 2)))
 _TOO_DEEP_ROOT = _bound("/".join(["*"] * MAX_DEPTH))
 
 
+_STRICT: dict[str, Any] = {
+    "resolve_entities": False,
+    "no_network": True,
+    "load_dtd": False,
+    "huge_tree": False,
+    "recover": False,
+    "remove_comments": True,
+    "collect_ids": False,
+}
+
+
 class FaultFoundError(Exception):
     """Carries a Fault element from the reader to the client; never leaves the protocol room."""
 
@@ -64,16 +75,7 @@ class AnswerParser:
         result_tag: str | None,
         on_header: Callable[[Mapping[str, str]], None] | None = None,
     ) -> None:
-        self._parser = etree.XMLPullParser(
-            events=("pi",),
-            resolve_entities=False,
-            no_network=True,
-            load_dtd=False,
-            huge_tree=False,
-            recover=False,
-            remove_comments=True,
-            collect_ids=False,
-        )
+        self._parser = etree.XMLPullParser(events=("pi",), **_STRICT)
         self._response_tag = response_tag
         self._result_tag = result_tag
         self._on_header = on_header
@@ -146,6 +148,25 @@ class AnswerParser:
             tell({local_name(entry): entry.text.strip() for entry in header if entry.text})
 
 
+class ItemParser:
+    """Parses items that were cut out of an answer.
+
+    :param nsmap: namespaces in force there.
+    """
+
+    def __init__(self, nsmap: Mapping[str | None, str]) -> None:
+        box = etree.Element("box", nsmap=nsmap)  # type: ignore[arg-type]  # None is the default namespace
+        self._start = etree.tostring(box).removesuffix(b"/>")
+        self._parser = etree.XMLParser(**_STRICT)
+
+    def parse(self, items: str) -> etree._Element:
+        """Return an element that holds the *items*."""
+        try:
+            return etree.fromstring(b"%b>%b</box>" % (self._start, items.encode()), self._parser)
+        except etree.XMLSyntaxError as error:
+            raise _damaged(error) from None
+
+
 def local_name(element: etree._Element) -> str:
     """Return an element's name without its namespace."""
     return element.tag.rpartition("}")[2]
@@ -191,14 +212,16 @@ _LIMITS = (etree.ErrorTypes.ERR_RESOURCE_LIMIT, etree.ErrorTypes.ERR_NAME_TOO_LO
 
 def _damaged(error: etree.XMLSyntaxError) -> VismaError:
     """Tell a damaged answer, which a retry may get whole, from one that passes a limit of libxml2."""
-    code = getattr(error, "code", None)
-    if code in _LIMITS:
+    # The log tells more than the error, which may be only that there is no element after all that.
+    log = cast("Iterable[etree._LogEntry]", error.error_log)
+    codes = {getattr(error, "code", None), *(entry.type for entry in log)}
+    if codes.intersection(_LIMITS):
         return VismaContentError("the answer passes a limit on depth, text or tag size")
-    if code == etree.ErrorTypes.ERR_UNDECLARED_ENTITY:
+    if etree.ErrorTypes.ERR_UNDECLARED_ENTITY in codes:
         return VismaContentError("the answer refers to an entity")
     # libxml2's message may quote the text that it stumbled over, so only the place is told.
     return VismaIncompleteAnswerError(
-        f"the answer is cut off or damaged (line {error.lineno}, code {code})",
+        f"the answer is cut off or damaged (line {error.lineno}, code {getattr(error, 'code', None)})",
         advice="A retry reads it again.",
     )
 

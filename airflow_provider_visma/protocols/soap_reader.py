@@ -7,20 +7,25 @@ before they are looked at, under libxml2's limits alone.
 
 from __future__ import annotations
 
+import re
+from codecs import getincrementaldecoder
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from lxml import etree
 
 from airflow_provider_visma.exceptions import VismaContentError
 from airflow_provider_visma.protocols.soap_contract import AnswerShape
-from airflow_provider_visma.protocols.soap_parser import AnswerParser, check_items
+from airflow_provider_visma.protocols.soap_parser import AnswerParser, ItemParser, check_items
+from airflow_provider_visma.protocols.soap_plain import NotPlainError, PlainItems, has_other_markup
 from airflow_provider_visma.protocols.soap_shape import Shape, unwanted_tags
 
 MAX_ITEM_BYTES = 64 * 1024 * 1024
 _LISTED = 1000
+_LONGEST_PLAIN = 1024 * 1024  # characters of one item and one piece
 _NIL = "{http://www.w3.org/2001/XMLSchema-instance}nil"
 
 
@@ -95,8 +100,10 @@ class SoapReader:
         :raises VismaContentError: the answer must not be used.
         """
         parser = self._parser()
+        stream = iter(pieces)
+        rest = yield from self._plain_rows(parser, stream)
         pending = 0
-        for piece in pieces:
+        for piece in chain(rest, stream):
             parser.feed(piece)
             pending += len(piece)
             # The last element is left alone: libxml2 may still be writing into it.
@@ -108,6 +115,62 @@ class SoapReader:
         parser.finish()
         if parser.result is not None:
             yield from self._take(parser.result, len(parser.result))
+
+    def _plain_rows(
+        self, parser: AnswerParser, stream: Iterator[bytes]
+    ) -> Generator[dict[str, Any], None, tuple[bytes, ...]]:
+        """Yield the rows of items in their plain form, past the parser; return the bytes left to it."""
+        plain, begun = self._begin_plain(parser, next(stream, b""))
+        if plain is None:
+            return (begun,) if begun else ()
+        others = ItemParser(parser.result.nsmap)  # type: ignore[union-attr]  # it is there where plain is
+        decoder = getincrementaldecoder("utf-8")()
+        text, at, read_by_parser = "", 0, 0
+        for piece in chain([begun], stream):
+            begun = decoder.getstate()[0]
+            try:
+                text, at = text[at:] + decoder.decode(piece), 0
+            except UnicodeDecodeError:
+                return (text[at:].encode() + begun + piece,)
+            mostly_others = read_by_parser > max(self._position // 2, 50)  # then a single parser is faster
+            if mostly_others or has_other_markup(text) or len(text) > _LONGEST_PLAIN:
+                break
+            try:
+                while True:
+                    while (found := plain.read(text, at)) is not None:
+                        row, at = found
+                        self._position += 1
+                        self._report.rows += 1
+                        yield row
+                    if (end := plain.end_of_other(text, at)) is None:
+                        break
+                    read_by_parser += 1
+                    yield from self._items(others.parse(text[at:end]))
+                    at = end
+            except NotPlainError:
+                break
+        return (text[at:].encode() + decoder.getstate()[0],)
+
+    def _begin_plain(self, parser: AnswerParser, first: bytes) -> tuple[PlainItems | None, bytes]:
+        """Feed what comes before the items; return what finds them, None where nothing can, and the rest.
+
+        :param first: the first 64 KiB or more, or all there is.
+        """
+        known = self._answer.result.only_item if self._answer.result else None
+        if known is None or self._item is None or self._item.convert or b"<!" in first:
+            return None, first
+        name = self._answer.result.name  # type: ignore[union-attr]
+        start = re.search(rb"<(?:[\w.-]+:)?%b(?:\s[^<>]*)?(?<!/)>" % name.encode(), first)
+        if start is None or b"ascii" in first[: start.end()].lower():
+            return None, first
+        parser.feed(first[: start.end()])
+        rest = first[start.end() :]
+        if parser.result is None:
+            return None, rest
+        try:
+            return PlainItems(known, self._item, parser.result.nsmap), rest
+        except NotPlainError:
+            return None, rest
 
     def _parser(self) -> AnswerParser:
         return AnswerParser(self._answer.response, self._shape.tag if self._shape else None, self._on_header)
@@ -141,6 +204,11 @@ class SoapReader:
         box.extend(result[:count])  # type: ignore[index]  # the stubs know no slices
         if self._unwanted:
             etree.strip_elements(box, *self._unwanted, with_tail=False)
+        yield from self._items(box)
+        box.clear(keep_tail=True)  # its tail is where libxml2 is writing
+
+    def _items(self, box: etree._Element) -> Iterator[dict[str, Any]]:
+        """Yield the rows of the items in *box*."""
         item = self._item
         check_items(box)
         for element in box:
@@ -149,7 +217,7 @@ class SoapReader:
                 continue
             self._position += 1
             try:
-                row = self._value(element, item)
+                row = self._value(element, item) if item.convert is None else _row_of_value(element, item)
             except _UnreadableError as problem:
                 self._note_unreadable(element, item, problem)
                 continue
@@ -158,7 +226,6 @@ class SoapReader:
             else:
                 self._report.rows += 1
                 yield row
-        box.clear(keep_tail=True)  # its tail is where libxml2 is writing
 
     def _value(self, element: etree._Element, shape: Shape) -> Any:
         values: dict[str, Any] = {}
@@ -207,6 +274,12 @@ class SoapReader:
             child = element.find(first.tag)
             key = _leaf(child, first) if child is not None else None
         self._report.unreadable.append(UnreadableRow(self._position, key, problem.name, problem.reason))
+
+
+def _row_of_value(element: etree._Element, item: Shape) -> dict[str, Any] | None:
+    """Return the row of a list of plain values: the value under the item's name, None where it is nil."""
+    value = _leaf(element, item)
+    return None if value is None else {item.name: value}
 
 
 def _leaf(element: etree._Element, shape: Shape) -> Any:

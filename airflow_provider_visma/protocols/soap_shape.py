@@ -29,7 +29,7 @@ class Shape:
 
     :param tag: ``{namespace}name`` as lxml writes it.
     :param convert: text to value; None for an element that holds elements.
-    :param kind: what a value is, one of :data:`KINDS`.
+    :param kind: what one value is, one of :data:`KINDS`.
     :param parts: the elements inside, by tag.
     :param ignored: tags that the WSDL knows inside and nobody asked for.
     """
@@ -83,7 +83,7 @@ def shape_of(element: Element, *, optional: bool = False, _known: dict[int, Any]
         nillable=bool(element.nillable),
         many=element.accepts_multiple,
         convert=convert,
-        kind="json" if element.accepts_multiple else word,
+        kind=word,
         parts=parts,
     )
 
@@ -157,8 +157,11 @@ def _whole_number(text: str) -> int:
     return int(text)
 
 
+_BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
+
+
 def _true_or_false(text: str) -> bool:
-    return {"true": True, "1": True, "false": False, "0": False}[text.strip()]
+    return _BOOLEANS[text.strip()]
 
 
 def _decimal(text: str) -> Decimal:
