@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 FORMATS = ("csv", "jsonl", "parquet")
 
-_BATCH = 10_000  # rows; a row group of a parquet file
+_BATCH = 5_000  # rows; a row group of a parquet file
 _WRITTEN_AT_ONCE = 1024 * 1024
 
 

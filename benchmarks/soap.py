@@ -10,25 +10,15 @@ from __future__ import annotations
 import json
 import os
 import re
-import resource
-import statistics
-import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import requests
 
+from benchmarks.readings import Read, compare, measure, serve_answers
 from visma_sandbox.client import start_sandbox
 
-SIZES = (1_000, 10_000, 50_000)
 ROUNDS = {1_000: 5, 10_000: 5, 50_000: 1}
-GOAL_SIZE = 10_000
-GOAL_TIMES = 12.0
-GOAL_GROWTH_MIB = 20.0
 SERVICE = "EmployeeService"
 OPERATION = "PersonalInfo_GetAll_AllEmployeesByCompany"
 PATH = f"/soap/v3/{SERVICE}.asmx"
@@ -72,34 +62,17 @@ def _request(connection: dict[str, object], *, company_id: int) -> bytes:
 def serve() -> None:
     """Serve: the company's id is the number of its employees."""
     answers = Answers()
-    bodies = {size: answers.of(size) for size in (1, *SIZES)}
+    bodies = {size: answers.of(size) for size in (1, *ROUNDS)}
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self._answer(answers.wsdl)
+    def answer_of(request: str) -> bytes:
+        company_id = re.search(r"CompanyID>(\d+)<", request)
+        assert company_id is not None
+        return bodies[int(company_id[1])]
 
-        def do_POST(self) -> None:
-            request = self.rfile.read(int(self.headers["Content-Length"])).decode()
-            company_id = re.search(r"CompanyID>(\d+)<", request)
-            assert company_id is not None
-            self._answer(bodies[int(company_id[1])])
-
-        def _answer(self, body: bytes) -> None:
-            self.send_response(200)
-            self.send_header("Content-Type", "text/xml; charset=utf-8")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *args: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        print(f"http://127.0.0.1:{server.server_port}", flush=True)
-        server.serve_forever()
+    serve_answers(answers.wsdl, answer_of)
 
 
-def hook_reader(url: str) -> Callable[[int], int]:
+def hook_reader(url: str) -> Read:
     """Read with our hook."""
     connection = {"conn_type": "nmbrs", "host": url, "login": "a@example.com", "password": "x"}
     os.environ["AIRFLOW_CONN_NMBRS_DEFAULT"] = json.dumps({**connection, "extra": {"domain": "sandbox"}})
@@ -110,7 +83,7 @@ def hook_reader(url: str) -> Callable[[int], int]:
     return lambda employees: sum(1 for _ in hook.personal_info(employees))
 
 
-def zeep_reader(url: str) -> Callable[[int], int]:
+def zeep_reader(url: str) -> Read:
     """Read with zeep as its documentation has it."""
     import zeep
 
@@ -120,7 +93,7 @@ def zeep_reader(url: str) -> Callable[[int], int]:
     return lambda employees: len(service[OPERATION](CompanyID=employees, _soapheaders=header))
 
 
-def lxml_reader(url: str) -> Callable[[int], int]:
+def lxml_reader(url: str) -> Read:
     """Read the whole body with lxml, and four fields of it."""
     from lxml import etree
 
@@ -143,60 +116,11 @@ def lxml_reader(url: str) -> Callable[[int], int]:
 READERS = {"NmbrsHook": hook_reader, "plain zeep": zeep_reader, "lxml, whole body": lxml_reader}
 
 
-def measure(name: str, url: str, employees: int) -> dict[str, float]:
-    """Read once in this process; return seconds and peak memory in MiB."""
-    read = READERS[name](url)
-    assert read(1) == 1
-    began = time.perf_counter()
-    assert read(employees) == employees
-    seconds = time.perf_counter() - began
-    return {"seconds": seconds, "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
-
-
-def _in_a_process(name: str, url: str, employees: int, home: str) -> dict[str, float]:
-    command = [sys.executable, "-m", "benchmarks.soap", "measure", name, url, str(employees)]
-    done = subprocess.run(
-        command, check=True, stdout=subprocess.PIPE, text=True, env={**os.environ, "AIRFLOW_HOME": home}
-    )
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return found
-
-
 def main() -> int:
     """Print medians; 1 when ours miss a goal."""
     print("PersonalInfo over HTTP, one process per reading: median seconds, peak MiB")
-    command = [sys.executable, "-m", "benchmarks.soap", "serve"]
-    seconds: dict[tuple[str, int], float] = {}
-    peaks: dict[tuple[str, int], float] = {}
-    with (
-        tempfile.TemporaryDirectory(prefix="visma-benchmark-") as home,
-        subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server,
-    ):
-        try:
-            assert server.stdout is not None
-            url = server.stdout.readline().strip()
-            for size in SIZES:
-                # In turns, so that a busy moment of the machine does not hit one of them alone.
-                runs = [
-                    (name, _in_a_process(name, url, size, home))
-                    for _ in range(ROUNDS[size])
-                    for name in READERS
-                ]
-                for name in READERS:
-                    mine = [run for each, run in runs if each == name]
-                    seconds[name, size] = statistics.median(run["seconds"] for run in mine)
-                    peaks[name, size] = statistics.median(run["peak"] for run in mine)
-                    figures = f"{seconds[name, size]:7.2f} s {peaks[name, size]:7.0f} MiB"
-                    print(f"  {size:6,} {name:18} {figures}", flush=True)
-        finally:
-            server.terminate()
-    times = seconds["plain zeep", GOAL_SIZE] / seconds["NmbrsHook", GOAL_SIZE]
-    growth = peaks["NmbrsHook", SIZES[-1]] - peaks["NmbrsHook", SIZES[0]]
-    met = times >= GOAL_TIMES and growth < GOAL_GROWTH_MIB
-    print(
-        f"  NmbrsHook: {times:.1f} times as fast as zeep at {GOAL_SIZE:,} (goal {GOAL_TIMES:.0f}),"
-        f" memory grows by {growth:.1f} MiB (goal under {GOAL_GROWTH_MIB:.0f}): {'met' if met else 'MISSED'}"
-    )
+    medians = compare("benchmarks.soap", tuple(READERS), ROUNDS)
+    met = medians.judge("NmbrsHook", peer="plain zeep", at=10_000, times=12, sizes=(1_000, 50_000), mib=20)
     return 0 if met else 1
 
 
@@ -205,6 +129,6 @@ if __name__ == "__main__":
         case ["serve"]:
             serve()
         case ["measure", name, url, employees]:
-            print(json.dumps(measure(name, url, int(employees))))
+            print(measure(READERS, name, url, int(employees)))
         case _:
             raise SystemExit(main())
