@@ -87,7 +87,7 @@ def _file(manifest: dict[str, Any]) -> dict[str, Any]:
     return {
         "export": manifest["uri"].split("/")[-2],  # <destination>/<export>/run_id=<run id>
         "read": manifest["read"],
-        "gone": (manifest["gone"] or {}).get("rows", 0),
+        "gone": manifest["gone"] and manifest["gone"]["rows"],  # None where nothing is known of it
         **{name: rows[name] for name in ("uri", "rows", "bytes", "sha256")},
     }
 

@@ -64,7 +64,7 @@ def _nights_table(outcome: dict[str, Any], before: dict[str, int], after: dict[s
             before[FIRST_NIGHT[name]],
             then[name]["rows"],
             after[NEXT_NIGHT[name]],
-            then[name]["gone"],
+            "not known" if then[name]["gone"] is None else then[name]["gone"],
         )
         table.add_row(name, *map(str, figures))
     return table
