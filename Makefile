@@ -15,7 +15,7 @@ export UV_SYSTEM_CERTS := true
 unexport AIRFLOW_HOME AIRFLOW_CONFIG
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test lint format bench screenshots wheel clean
+.PHONY: help install demo up test lint format docs bench screenshots wheel clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ lint: $(STAMP) ## Style, types and import rules
 format: $(STAMP) ## Rewrite the code in the one style
 	$(RUN)ruff check --fix .
 	$(RUN)ruff format .
+
+docs: $(STAMP) ## Make the reference of all public classes from their docstrings, in dist/reference
+	PYTHONWARNINGS=ignore AIRFLOW_HOME=$(CURDIR)/dist/airflow $(RUN)pdoc --docformat restructuredtext --output-directory dist/reference airflow_provider_visma
 
 bench: $(STAMP) ## Measure each hot path beside its peers; installs Debian's curl where it is missing
 	command -v curl || apt-get install --yes curl
