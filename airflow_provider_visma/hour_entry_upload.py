@@ -156,7 +156,9 @@ class Upload:
                 outcomes[row] = self._send(row, members, known=before | accepted)
                 self._check_sight(row, members, outcomes[row])
         finally:
-            # Whatever ends this, a kill aside: what was not begun is known not to be there.
+            # Whatever ends this, a kill aside: what was not begun is known not to be there. A row that was
+            # begun stays in flight until its outcome is noted: SIGTERM and time-outs come between any two
+            # instructions.
             for row in batch:
                 if row not in outcomes and row != self._in_flight:
                     outcomes[row] = NotSent()
@@ -172,16 +174,16 @@ class Upload:
             try:
                 guid = self._service.add(members)
                 if guid:
-                    self._in_flight, self._unanswered = None, 0
+                    self._unanswered = 0
                     return Accepted(guid)
             except VismaUnknownOutcomeError:
                 pass
             except VismaError as error:
                 refusal = _refusal(error)
-                if refusal is None or error.code != _GENERAL_FAILURE or not self._ask:
+                if refusal is None:
                     self._in_flight = None
-                    if refusal is None:
-                        raise
+                    raise
+                if error.code != _GENERAL_FAILURE or not self._ask:
                     self._unanswered = 0
                     return refusal
             if not self._ask:
@@ -190,13 +192,13 @@ class Upload:
             settlement = self._look_up({row: members}, known=known, wait=refusal is None)
             if settlement.unclear:
                 raise self._unclear([row])
-            self._in_flight = None
             if settlement.found:
                 return Accepted(settlement.found[row])
             if refusal is not None:
                 return refusal
         self._unanswered += 1
         if self._unanswered >= _UNANSWERED_IN_A_ROW:
+            self._in_flight = None
             raise VismaUnavailableError(
                 f"{self._unanswered} rows in succession got no answer, each of them twice",
                 system="Severa",

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import date, datetime
 from decimal import Decimal
+from inspect import CO_GENERATOR
+from itertools import count
 from pathlib import Path
-from typing import Any
+from types import FrameType
+from typing import Any, Self
 
 import pytest
 import structlog
 from airflow.sdk import ObjectStoragePath
 
-from airflow_provider_visma import write_once
+from airflow_provider_visma import hour_entry_upload, write_once
 from airflow_provider_visma.exceptions import (
     VismaAuthenticationError,
     VismaError,
@@ -207,6 +211,48 @@ def test_a_process_killed_while_it_looks_up_what_another_left_still_writes_nothi
             world.severa.process = Process()
             world.run()
             assert world.held == EACH_ROW_ONCE, f"killed at steps {first} and {second}"
+
+
+class Interruption:
+    """SIGTERM or a time-out: raised at one line of the upload, whichever that is."""
+
+    def __init__(self, at: int) -> None:
+        self.came = False
+        self._left = at
+
+    def __enter__(self) -> Self:
+        sys.settrace(self._called)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        sys.settrace(None)
+
+    def _called(self, frame: FrameType, event: str, arg: Any) -> Callable[..., Any] | None:
+        is_uploads_own = frame.f_code.co_filename == hour_entry_upload.__file__
+        # Generators are closed by the collector too, which hears no exception.
+        return self._reached if is_uploads_own and not frame.f_code.co_flags & CO_GENERATOR else None
+
+    def _reached(self, frame: FrameType, event: str, arg: Any) -> Callable[..., Any]:
+        self._left -= event in ("line", "return")
+        if not self._left and not self.came:
+            self.came = True
+            raise SystemExit(143)
+        return self._reached
+
+
+def test_an_upload_interrupted_at_any_line_writes_nothing_twice_and_loses_nothing(tmp_path: Path) -> None:
+    rows = {number: ROWS[number] for number in (1, 2, 3)}
+    for line in count(1):
+        world = World(tmp_path / str(line))
+        world.severa.answer = lambda call: {1: "stored", 2: "lost"}.get(call)
+        with suppress(SystemExit), Interruption(line) as interruption:
+            world.run(rows, batch_size=2)
+        if not interruption.came:
+            break
+        world.severa.answer = lambda call: None
+        assert world.run(rows).accepted == len(rows)
+        assert world.held == Counter(map(str, rows.values())), f"interrupted at line {line}"
+    assert line > 200
 
 
 @pytest.mark.parametrize("acted", [True, False])
