@@ -40,6 +40,7 @@ NOWHERE = "5e7e4a00-ffff-4000-8000-00000000ffff"
 @pytest.fixture
 def severa(sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch) -> SandboxProcess:
     """A sandbox that hears little of patience: a request without an answer is given up after a second."""
+    sandbox.settings(severa_hour_entries=300)  # the tests read all of them, again and again
     connection = {**sandbox.connections()["severa_default"], "extra": {"timeout": 1}}
     monkeypatch.setenv("AIRFLOW_CONN_SEVERA_DEFAULT", json.dumps(connection))
     return sandbox
