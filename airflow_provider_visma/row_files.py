@@ -186,6 +186,8 @@ def _read_csv(file: Any, where: str) -> Iterator[dict[str, Any]]:
         header = next(lines, [])
         if not header:
             problem = "the file is empty, without even a header"
+        elif len(header) == 1 and (separator := next((mark for mark in ";\t" if mark in header[0]), "")):
+            problem = f"the values are separated by {separator!r} and not by commas"
         elif len(set(header)) < len(header):
             problem = "the header names a column twice"
         else:
@@ -223,7 +225,7 @@ def _read_parquet(file: Any, where: str) -> Iterator[dict[str, Any]]:
     try:
         for batch in pyarrow.parquet.ParquetFile(file).iter_batches(batch_size=1000):
             yield from batch.to_pylist()
-    except (pyarrow.ArrowException, OSError) as error:
+    except (pyarrow.ArrowException, OSError, ValueError) as error:  # its message may quote a value
         problem = type(error).__name__
     if problem:
         raise VismaRequestError(f"the file is not readable parquet ({problem})", operation=where)

@@ -148,6 +148,8 @@ def test_what_parquet_cannot_hold_is_refused_without_telling_it(
         ("csv", b"", "the file is empty"),
         ("csv", b"a,b\n1,2\n3\n", "row 2 has 1 values and the header 2"),
         ("csv", b"a,a\n1,2\n", "names a column twice"),
+        ("csv", b"a;b\n1;2,5\n", "separated by ';' and not by commas"),
+        ("csv", b"a\tb\n1\t2\n", "separated by '.t' and not by commas"),
         ("csv", b'a,b\n1,"2\n', "cannot be read after row"),
         ("csv", "a,b\n1,Zoë\n".encode("latin-1"), "cannot be read after row"),
         ("jsonl", b'{"a": 1}\n[1]\n', "line 2 is not a JSON object"),
@@ -163,6 +165,15 @@ def test_an_unusable_file_is_refused_with_the_place(
     file.write_bytes(content)
     with pytest.raises(VismaRequestError, match=problem):
         list(read_rows(ObjectStoragePath(f"file://{file}"), file_format))
+
+
+def test_a_moment_finer_than_a_row_can_hold_is_refused_without_telling_it(tmp_path: Path) -> None:
+    file = tmp_path / "rows"
+    moment = 1762041600123456789
+    pyarrow.parquet.write_table(pyarrow.table({"at": pyarrow.array([moment], pyarrow.timestamp("ns"))}), file)
+    with pytest.raises(VismaRequestError, match="not readable parquet") as error:
+        list(read_rows(ObjectStoragePath(f"file://{file}"), "parquet"))
+    assert str(moment) not in f"{error.value}{error.value.__cause__}{error.value.__context__}"
 
 
 def test_a_missing_file_is_a_clear_error(tmp_path: Path) -> None:
