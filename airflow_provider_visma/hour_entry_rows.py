@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from airflow_provider_visma.exceptions import VismaRequestError
 
@@ -189,6 +190,8 @@ def _value(member: str, raw: Any) -> Any:
 
 
 def _guid(raw: Any) -> str:
+    if isinstance(raw, UUID):  # a type of its own in parquet
+        return str(raw)
     if not isinstance(raw, str) or not _GUID.fullmatch(raw):
         raise _Unfit("is not a GUID (8-4-4-4-12 hexadecimal digits)")
     return raw
@@ -205,7 +208,8 @@ def _text(raw: Any) -> str:
 def _amount(raw: Any) -> Decimal:
     # A float is written out as people write it: 7.1 and not 7.0999999999999996447…
     text = format(Decimal(repr(raw)), "f") if isinstance(raw, float) and raw - raw == 0 else str(raw)
-    if isinstance(raw, Decimal) and raw.is_finite():
+    # Written out, an exponent of nine digits would take a gigabyte.
+    if isinstance(raw, Decimal) and raw.is_finite() and abs(raw.adjusted()) < 40:
         text = format(raw, "f")
     if isinstance(raw, bool) or not isinstance(raw, (str, int, float, Decimal)):
         raise _Unfit("is not a number")

@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import date, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import TaskInstanceState
@@ -95,6 +96,11 @@ def csv_line(values: Iterable[Any]) -> bytes:
     line = io.StringIO(newline="")
     csv.writer(line).writerow(values)
     return line.getvalue().encode()
+
+
+def as_written(value: Any) -> str:
+    """Return a value for which JSON has no word, as a row of an upload may hold it."""
+    return f"{value:f}" if isinstance(value, Decimal) else str(value)
 
 
 def owner_of(context: Context) -> Owner:

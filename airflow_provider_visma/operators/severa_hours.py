@@ -22,6 +22,7 @@ from airflow_provider_visma.hour_entry_rows import REJECTED_COLUMNS, Problem, Ro
 from airflow_provider_visma.hour_entry_upload import Upload, open_rows
 from airflow_provider_visma.operators._severa_hours import (
     SeveraHourEntries,
+    as_written,
     asking_airflow,
     copied,
     csv_line,
@@ -128,8 +129,7 @@ class SeveraHourEntriesOperator(VismaOperator):
         self._check_arguments()
         hook = SeveraHook(self.severa_conn_id)
         root = ObjectStoragePath(self.ledger)
-        staging_dir = Path(self.staging_dir) if self.staging_dir else None
-        with Publication(root, staging_dir=staging_dir) as staging:
+        with self._publication(root) as staging:
             # A copy: whoever writes the file again meanwhile does not change what is sent.
             copy = copied(staging, ObjectStoragePath(self.path))
             ledger = Ledger(root / copy.sha256)
@@ -226,7 +226,7 @@ class SeveraHourEntriesOperator(VismaOperator):
         self, ledger: Ledger, copy: StagedFile, *, wrong: int, first: list[Problem]
     ) -> VismaRequestError:
         checker = self._checker()
-        with Publication(ledger.folder / "problems") as publication:
+        with self._publication(ledger.folder / "problems") as publication:
             with publication.stage("problems.csv") as report:
                 report.write(csv_line(("row", "column", "problem")))
                 for number, row in self._rows(copy):
@@ -249,7 +249,7 @@ class SeveraHourEntriesOperator(VismaOperator):
     def _publish(self, ledger: Ledger, copy: StagedFile, *, rows: int) -> dict[str, Any]:
         folder = ledger.folder / "result"
         rejected_file = None
-        with Publication(folder) as publication:
+        with self._publication(folder) as publication:
             if ledger.rejected:
                 name = "rejected.csv" if self._format == "csv" else "rejected.jsonl"
                 with publication.stage(name) as staged:
@@ -281,9 +281,12 @@ class SeveraHourEntriesOperator(VismaOperator):
             staged.write(
                 csv_line(whole.values())
                 if as_csv
-                else json.dumps(whole, ensure_ascii=False, default=str).encode() + b"\n"
+                else json.dumps(whole, ensure_ascii=False, default=as_written).encode() + b"\n"
             )
             staged.rows += 1
+
+    def _publication(self, folder: ObjectStoragePath) -> Publication:
+        return Publication(folder, staging_dir=Path(self.staging_dir) if self.staging_dir else None)
 
     def _check_arguments(self) -> None:
         if self.in_doubt not in ("ask", "fail"):

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import signal
+import tempfile
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import fsspec
+import pyarrow
+import pyarrow.parquet
 import pytest
 from airflow.sdk import ObjectStoragePath
 from airflow.sdk.io import attach
@@ -83,9 +87,6 @@ def test_rows_come_from_other_files_too(
         typed = [{**row, "Quantity": 7.5, "IsBillable": True} for row in rows]
         path.write_text("".join(f"{json.dumps(row)}\n" for row in typed))
     else:
-        import pyarrow
-        import pyarrow.parquet
-
         pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), path)
     assert Task(destination, path).run()["accepted"] == 12
     assert hours.rows == as_counter(rows)
@@ -234,6 +235,24 @@ def test_a_rejected_row_is_told_with_its_reason_and_the_rest_goes_on(
     corrected = write_csv(tmp_path / "corrected.csv", [{**told, "PhaseGUID": rows[4]["PhaseGUID"]}])
     assert Task(destination, corrected).run()["accepted"] == 1
     assert hours.rows == as_counter(rows)
+
+
+def test_a_rejected_row_of_a_parquet_file_can_be_corrected_too(
+    hours: Hours, rows: list[Row], destination: str, tmp_path: Path
+) -> None:
+    free = pyarrow.array([Decimal(0)] * 2, pyarrow.decimal128(38, 18))
+    days = pyarrow.array([datetime(2026, 11, 2)] * 2, pyarrow.timestamp("us"))
+    table = pyarrow.Table.from_pylist([{**rows[0], "PhaseGUID": NOWHERE}, rows[1]])
+    table = table.set_column(table.column_names.index("EventDate"), "EventDate", days)
+    path = tmp_path / "hours.parquet"
+    pyarrow.parquet.write_table(table.append_column("UnitPrice", free), path)
+    result = Task(destination, path).run(max_rejected=1)
+    told = Path(result["rejected_file"].removeprefix("file://")).read_text()
+    assert json.loads(told)["rejected_row"] == 1
+    corrected = tmp_path / "corrected.jsonl"
+    corrected.write_text(told.replace(NOWHERE, rows[0]["PhaseGUID"]))
+    assert Task(destination, corrected).run()["accepted"] == 1
+    assert hours.rows == as_counter(rows[:2])
 
 
 def test_a_task_that_is_cleared_sends_what_was_rejected_once_more(
@@ -413,7 +432,12 @@ def store() -> Iterator[str]:
 
 
 def test_file_and_ledger_may_be_in_an_object_store(
-    severa: SandboxProcess, hours: Hours, rows: list[Row], store: str, tmp_path: Path
+    severa: SandboxProcess,
+    hours: Hours,
+    rows: list[Row],
+    store: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     local = write_csv(tmp_path / "hours.csv", [*rows[:11], {**rows[11], "PhaseGUID": NOWHERE}])
     source = ObjectStoragePath(f"{store}/in/hours.csv")
@@ -423,7 +447,9 @@ def test_file_and_ledger_may_be_in_an_object_store(
     task = Task(f"{store}/ledger", source)
     with pytest.raises(VismaAuthenticationError):
         task.run()
-    result = task.run(max_rejected=1)
+    # Nothing goes to the system's own place for temporary files, which may be small.
+    monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
+    result = task.run(max_rejected=1, staging_dir=str(tmp_path / "staging"))
     assert (result["accepted"], result["rejected"]) == (11, 1)
     rejected = ObjectStoragePath(result["rejected_file"])
     assert NOWHERE.encode() in rejected.fs.cat_file(rejected.path)

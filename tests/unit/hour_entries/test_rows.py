@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -70,6 +71,7 @@ def test_a_whole_row_becomes_the_members_of_an_hour_entry() -> None:
         ("EventDate", datetime(2026, 11, 2), "2026-11-02 00:00:00"),
         ("EventDate", "2026-11-02T00:00:00", "2026-11-02 00:00:00"),
         ("StartTime", time(9, 30), "2026-11-02 09:30:00"),
+        ("UserGUID", UUID(GUID), GUID),
         ("IsBillable", False, "False"),
         ("IsBillable", 1, "True"),
         ("IsBillable", "FALSE", "False"),
@@ -94,6 +96,7 @@ def test_a_value_comes_in_any_form_that_a_file_gives_it(member: str, value: Any,
         ({"Quantity": float("nan")}, "row 1: Quantity is not a number"),
         ({"Quantity": float("inf")}, "row 1: Quantity is not a number"),
         ({"Quantity": Decimal("NaN")}, "row 1: Quantity is not a number"),
+        ({"Quantity": Decimal("1E-999999999")}, "row 1: Quantity is not a number"),
         ({"Quantity": True}, "row 1: Quantity is not a number"),
         ({"Quantity": ""}, "row 1: Quantity is empty"),
         ({"UserGUID": SECRET}, "row 1: UserGUID is not a GUID (8-4-4-4-12 hexadecimal digits)"),
