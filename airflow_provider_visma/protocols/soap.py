@@ -211,8 +211,8 @@ class SoapClient:
             if report is None and noticed.unreadable_rows:
                 first = noticed.unreadable[0]
                 raise VismaContentError(
-                    f"{noticed.unreadable_rows} rows cannot be read, the first with key {first.key}:"
-                    f" {first.field} is {first.reason}"
+                    f"{noticed.unreadable_rows} rows cannot be read, the first with key {first.key}"
+                    f" at place {first.position}: {first.field} is {first.reason}"
                 )
 
     def _reader(

@@ -22,6 +22,8 @@ _DEEPEST = 8
 
 # No markup, no character that XML forbids, and no carriage return, which a parser turns into a line feed.
 _TEXT = "[^<\\x00-\\x08\\x0b-\\x1f\ufffe\uffff]*+"
+# XML's own: "\\s" would take control characters too, which XML forbids.
+_SPACE = "[ \\t\\r\\n]*+"
 # Other references are for the XML parser: most are errors, and HTML reads some numbers differently.
 _OTHER_REFERENCE = re.compile("&(?!(?:amp|lt|gt|quot|apos|#9|#10|#13|#x9|#xA|#xD);)")
 
@@ -144,7 +146,7 @@ class PlainItems:
         source, self._parts = _Expression(names).content(known, wanted)
         self._wanted = wanted
         element = names.of(known.tag)
-        self._item = re.compile(rf"\s*+<{element}>{source}</{element}>")
+        self._item = re.compile(rf"{_SPACE}<{element}>{source}</{element}>")
         self._start = re.compile(rf"<{element}(?=[\s/>])")
         self._end = re.compile(rf"</{element}\s*+>")
 

@@ -11,6 +11,7 @@ import re
 from codecs import getincrementaldecoder
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
@@ -25,7 +26,7 @@ from airflow_provider_visma.protocols.soap_shape import Shape, unwanted_tags
 
 MAX_ITEM_BYTES = 64 * 1024 * 1024
 _LISTED = 1000
-_LONGEST_PLAIN = 1024 * 1024  # characters of one item and one piece
+_LONGEST_PLAIN = 256 * 1024  # characters of one item and one piece: each piece matches from its start again
 _NIL = "{http://www.w3.org/2001/XMLSchema-instance}nil"
 
 
@@ -34,7 +35,7 @@ class UnreadableRow:
     """A row that was left out because a required value is missing or not of its type.
 
     :param position: the row's place in the answer, from 1.
-    :param key: the row's first value (the services' lists begin with an id), None where that is the problem.
+    :param key: the row's id, None where it has none that was asked for, or where that is the problem.
     :param field: the element concerned. Its value is never kept: it may be a person's.
     """
 
@@ -120,10 +121,10 @@ class SoapReader:
         self, parser: AnswerParser, stream: Iterator[bytes]
     ) -> Generator[dict[str, Any], None, tuple[bytes, ...]]:
         """Yield the rows of items in their plain form, past the parser; return the bytes left to it."""
-        plain, begun = self._begin_plain(parser, next(stream, b""))
-        if plain is None:
+        readers, begun = self._begin_plain(parser, next(stream, b""))
+        if readers is None:
             return (begun,) if begun else ()
-        others = ItemParser(parser.result.nsmap)  # type: ignore[union-attr]  # it is there where plain is
+        plain, others = readers
         decoder = getincrementaldecoder("utf-8")()
         text, at, read_by_parser = "", 0, 0
         for piece in chain([begun], stream):
@@ -151,8 +152,10 @@ class SoapReader:
                 break
         return (text[at:].encode() + decoder.getstate()[0],)
 
-    def _begin_plain(self, parser: AnswerParser, first: bytes) -> tuple[PlainItems | None, bytes]:
-        """Feed what comes before the items; return what finds them, None where nothing can, and the rest.
+    def _begin_plain(
+        self, parser: AnswerParser, first: bytes
+    ) -> tuple[tuple[PlainItems, ItemParser] | None, bytes]:
+        """Feed what comes before the items; return what reads them, None where nothing can, and the rest.
 
         :param first: the first 64 KiB or more, or all there is.
         """
@@ -165,11 +168,12 @@ class SoapReader:
             return None, first
         parser.feed(first[: start.end()])
         rest = first[start.end() :]
-        if parser.result is None:
+        result = parser.result
+        if result is None or result.xpath("* or following::*"):  # the tag found is another one
             return None, rest
         try:
-            return PlainItems(known, self._item, parser.result.nsmap), rest
-        except NotPlainError:
+            return (PlainItems(known, self._item, result.nsmap), ItemParser(result.nsmap)), rest
+        except (NotPlainError, ValueError):  # ValueError: libxml2 reads namespaces that lxml does not write
             return None, rest
 
     def _parser(self) -> AnswerParser:
@@ -268,12 +272,25 @@ class SoapReader:
         self._report.unreadable_rows += 1
         if len(self._report.unreadable) == _LISTED:
             return
-        key = None
-        first = next(iter(item.parts.values()), None)
-        if first is not None and first.convert is not None and problem.name != first.name:
-            child = element.find(first.tag)
-            key = _leaf(child, first) if child is not None else None
+        key, part = None, _identifier(item)
+        child = element.find(part.tag) if part is not None else None
+        if part is not None and child is not None:
+            with suppress(_UnreadableError):
+                key = _leaf(child, part)
         self._report.unreadable.append(UnreadableRow(self._position, key, problem.name, problem.reason))
+
+
+def _identifier(item: Shape) -> Shape | None:
+    """Return the element that tells *item* apart: GUID, or the first where that is an id.
+
+    No other element will do, because errors quote it: Severa's users begin with their address.
+    """
+    first = next(iter(item.parts.values()), None)
+    by_name = {part.name: part for part in item.parts.values()}
+    found = by_name.get("GUID") or (
+        first if first is not None and first.name.lower().endswith("id") else None
+    )
+    return found if found is not None and found.convert is not None else None
 
 
 def _row_of_value(element: etree._Element, item: Shape) -> dict[str, Any] | None:

@@ -418,6 +418,20 @@ def test_the_key_is_in_no_error_and_no_log(
     assert KEY not in "".join(traceback.format_exception(error.value)) + caplog.text
 
 
+@pytest.mark.parametrize("fields", [None, ["LastName", "IsActive"]])
+def test_a_row_that_cannot_be_read_is_told_without_anything_personal(
+    fields: list[str] | None, hook: SeveraHook, service: SeveraService
+) -> None:
+    values = (
+        "<a:Addressline>kanarie</a:Addressline><a:GUID>g-1</a:GUID>"
+        "<a:IsActive>gisteren</a:IsActive><a:LastName>kanarie</a:LastName>"
+    )
+    service.answers.append(result("GetAllUsers", f"<a:User>{values}</a:User>"))
+    with pytest.raises(VismaContentError, match=f"key {None if fields else 'g-1'} at place 1: IsAct") as error:
+        list(hook.rows("IUser", "GetAllUsers", fields=fields))
+    assert "kanarie" not in "".join(traceback.format_exception(error.value))
+
+
 def test_only_the_envelope_carries_the_key(hook: SeveraHook, service: SeveraService) -> None:
     hook.call("ICase", "GetAllCases")
     for request in service.host.requests:

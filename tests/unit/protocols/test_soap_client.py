@@ -235,7 +235,9 @@ def test_unreadable_rows_end_in_an_error_unless_a_report_is_given() -> None:
     report = ReadReport()
     with serving(Answer(body=body)) as (people, _):
         assert len(rows(people, report=report)) == 2
-        with pytest.raises(VismaContentError, match="1 rows cannot be read, the first with key 2: StartYear"):
+        with pytest.raises(
+            VismaContentError, match="1 rows cannot be read, the first with key 2 at place 2: StartYear"
+        ):
             rows(people)
     assert report.unreadable_rows == 1
 

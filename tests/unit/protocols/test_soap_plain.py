@@ -108,6 +108,9 @@ ITEMS = st.lists(
             "<Extra/>",
             "tekst",
             "\n  ",
+            "\x0b",
+            "\x1c",
+            "\x85",
         )
     ),
     max_size=6,
@@ -149,6 +152,38 @@ def test_what_is_read_is_what_the_parser_reads(
     expected = outcome(by_the_parser(body), size=1 << 20, fields=fields)
     first = 64 * 1024
     assert outcome_in_steps(body, first=first, step=step, fields=fields) == expected
+
+
+RESULT = "<People_GetAllResult>"
+
+
+@pytest.mark.parametrize(
+    ("written", "instead"),
+    [
+        pytest.param(
+            "</PersonItem>", "</PersonItem>\x1c", id="a control character that Python takes for space"
+        ),
+        pytest.param(RESULT, '<People_GetAllResult xmlns:b="a b">', id="a namespace that is no address"),
+        pytest.param(RESULT, f"<People_GetAllResult/>{RESULT}", id="an empty result, and one more"),
+        pytest.param(
+            RESULT, f"<x>{RESULT}{person(8)}</People_GetAllResult></x>{RESULT}", id="before the result"
+        ),
+    ],
+)
+def test_around_the_items_too_the_parser_decides(written: str, instead: str) -> None:
+    body = answer(person(1), person(2)).replace(written.encode(), instead.encode(), 1)
+    assert outcome(body, size=1 << 20, fields=FIELDS) == outcome(
+        by_the_parser(body), size=1 << 20, fields=FIELDS
+    )
+
+
+def test_a_tag_of_the_results_name_inside_an_item_does_not_begin_the_list() -> None:
+    body = answer(person(9), person(1)).decode()
+    body = body.replace(RESULT, '<é:People_GetAllResult xmlns:é="urn:people">')
+    body = body.replace("</People_GetAllResult>", "</é:People_GetAllResult>")
+    inside = f"<New>{RESULT}{person(5)}</People_GetAllResult></New>"
+    body = body.replace("<Records>", f"{inside}<Records>", 1)
+    assert [row["PersonId"] for row in read(body.encode())] == [9, 1]
 
 
 def outcome_in_steps(body: bytes, *, first: int, step: int, fields: Any) -> tuple[Any, ...]:

@@ -152,6 +152,12 @@ def test_year_one_is_a_date_like_any_other_here() -> None:
         (person("vijf"), None, "PersonId", "unreadable"),
         (person(""), None, "PersonId", "unreadable"),
         ("<PersonItem></PersonItem>", None, "PersonId", "missing"),
+        (
+            "<PersonItem><Records><Record/></Records><PersonId>vijf</PersonId></PersonItem>",
+            None,
+            "StartYear",
+            "missing",
+        ),
     ],
 )
 def test_a_row_with_a_missing_or_unreadable_value_is_left_out_and_listed(
