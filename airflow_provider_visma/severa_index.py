@@ -59,10 +59,11 @@ class RowIndex:
         """Take an earlier index; of two that name the same row, the one taken first counts.
 
         :param lines: as :meth:`lines` gave them.
+        :raises ValueError: one of them is damaged.
         """
         self._file.executemany(
             "INSERT OR IGNORE INTO row (key, before) VALUES (?, ?)",
-            ((key, bytes.fromhex(digest)) for key, _, digest in map(_parts, lines)),
+            map(_parts, lines),
         )
 
     def new_rows(
@@ -126,5 +127,8 @@ class RowIndex:
         return digest.digest()
 
 
-def _parts(line: bytes) -> tuple[str, str, str]:
-    return line.decode().rstrip("\n").partition("\t")
+def _parts(line: bytes) -> tuple[str, bytes]:
+    key, _, digest = line.decode().rstrip("\n").partition("\t")
+    if len(digest) != 2 * _DIGEST_BYTES:
+        raise ValueError("a line of the index breaks off")
+    return key, bytes.fromhex(digest)

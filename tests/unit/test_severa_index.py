@@ -8,6 +8,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from airflow_provider_visma.severa_index import RowIndex
 
 SECRET = b"secret"
@@ -54,6 +56,13 @@ def test_a_read_of_everything_passes_on_all_and_names_what_is_gone() -> None:
     assert passed == [row("b")]
     assert gone == [{"GUID": "a"}, {"GUID": "c"}]
     assert index.repeated == 0
+
+
+@pytest.mark.parametrize("kept", [5, 37])
+def test_an_index_that_breaks_off_is_refused(kept: int) -> None:
+    _, (line,), _, _ = read([row("a")])
+    with pytest.raises(ValueError, match=r"breaks off|hexadecimal"):
+        read([row("a")], [line[:kept]])
 
 
 def test_what_did_not_come_is_carried_on_where_asked() -> None:
