@@ -116,7 +116,9 @@ class Wishes:
                 arguments={parameter: start},
                 window=Window(start.replace(tzinfo=None), None),
             )
-        since = changes_since(datetime.fromisoformat(state.read_at), overlap=self.overlap)
+        # A clock that was ahead must not keep the watermark in the future.
+        read_at = min(datetime.fromisoformat(state.read_at), now)
+        since = changes_since(read_at, overlap=self.overlap)
         return Plan(read=Read.CHANGES, arguments={parameter: since}, drop_repeats=state.exact)
 
     def _full_is_due(self, state: ExportState | None, now: datetime) -> bool:
@@ -127,7 +129,7 @@ class Wishes:
             return True
         # A nightly run that begins some seconds earlier than a week ago must not wait for the next night.
         tolerance = min(every / 10, timedelta(hours=1))
-        return now - datetime.fromisoformat(state.full_read_at) >= every - tolerance
+        return abs(now - datetime.fromisoformat(state.full_read_at)) >= every - tolerance
 
 
 def times_of(operation: str, parameters: Sequence[str]) -> Times:

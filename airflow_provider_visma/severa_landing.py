@@ -26,7 +26,7 @@ from airflow_provider_visma.row_files import FORMATS, stage_rows
 from airflow_provider_visma.severa_export import SYSTEM, Plan, Read, Times
 from airflow_provider_visma.severa_index import RowIndex
 from airflow_provider_visma.severa_state import ExportState, PastRead, fell_too_far
-from airflow_provider_visma.storage import Publication, published_earlier, stage_jsonl
+from airflow_provider_visma.storage import Publication, published_earlier, read_manifest, stage_jsonl
 
 if TYPE_CHECKING:
     from airflow_provider_visma.hooks.severa import SeveraHook
@@ -198,28 +198,46 @@ class SeveraLanding:
         """Take the earlier indexes; return whether they name all that can be gone."""
         if basis is None or not query.key or not plan.moves_watermark:
             return False
+        covered = basis.covered_by(plan.window) if plan.window else ()
         if query.times.tells_changes:
-            folders, complete = [basis.folder], basis.knows_all
-        else:
-            folders = [read.folder for read in basis.covered_by(plan.window)] if plan.window else []
-            complete = bool(folders)
-        for folder in folders:
-            path = ObjectStoragePath(folder) / INDEX_NAME
-            try:
+            named_all = self._remember_run(index, query, basis.folder)
+            # The index names rows from the last read of everything on: one that begins later misses some.
+            return named_all and (plan.window is None or len(covered) == len(basis.reads))
+        named = [self._remember_run(index, query, read.folder, of=read) for read in covered]
+        return bool(named) and all(named)
+
+    def _remember_run(
+        self, index: RowIndex, query: Query, folder: str, *, of: PastRead | None = None
+    ) -> bool:
+        """Take the index of an earlier run; return whether it names all that was published until then.
+
+        :param of: the read that it must be of: a repeated run may have left one of another window.
+        """
+        path = ObjectStoragePath(folder) / INDEX_NAME
+        try:
+            # A try that was killed while it published may have left the index of rows that nobody got.
+            manifest = read_manifest(ObjectStoragePath(folder)) or {}
+            if manifest.get("scope") == query.scope and (of is None or of.asked_as(manifest["asked"])):
                 with path.fs.open(path.path, "rb") as lines:
                     index.remember(lines)
-            except (FileNotFoundError, ValueError) as error:
-                # Its rows come again, and nothing is called gone: that is all it costs.
-                problem = "is damaged" if isinstance(error, ValueError) else "is not there any more"
-                self.log.warning("The index of an earlier run %s", problem, folder=folder)
-                complete = False
-            except OSError as error:
-                raise VismaStorageError(
-                    f"the index of an earlier run could not be read ({type(error).__name__})",
-                    operation=str(path),
-                    advice="Nothing was asked or published; a retry reads it again.",
-                ) from error
-        return complete
+                return bool(manifest["knows_all"])
+            problem = "is of another read" if manifest else "was not published"
+        except FileNotFoundError:
+            problem = "is not there any more"
+        except (VismaContentError, ValueError):
+            problem = "is damaged"
+        except OSError as error:
+            raise VismaStorageError(
+                f"the index of an earlier run could not be read ({type(error).__name__})",
+                system=SYSTEM,
+                conn_id=self.conn_id,
+                operation=str(path),
+                advice="Nothing was asked or published; a retry reads it again. Where it can never be read"
+                " again, give the export another export_name: it then begins anew.",
+            ) from error
+        # Its rows come again, and nothing is called gone: that is all it costs.
+        self.log.warning("The index of an earlier run %s", problem, folder=folder)
+        return False
 
     def _check_readable(self, query: Query, report: ReadReport) -> None:
         if report.unknown:

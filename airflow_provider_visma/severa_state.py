@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -34,14 +35,17 @@ class Window:
         before_end = self.end is None or (other.end is not None and other.end <= self.end)
         return after_start and before_end
 
+    def shared_with(self, other: Window) -> timedelta:
+        """Return how much of *other* lies within."""
+        start = max(self.start or datetime.min, other.start or datetime.min)
+        return min(self.end or datetime.max, other.end or datetime.max) - start
+
     def holds_most_of(self, other: Window) -> bool:
         """Return whether so much of *other* lies within that it should bring nearly as many rows."""
         if self.contains(other):
             return True
-        if None in (self.start, self.end, other.start, other.end):
-            return False
-        shared = min(self.end, other.end) - max(self.start, other.start)  # type: ignore[type-var, operator]
-        return bool(shared >= _COMPARABLE * (other.end - other.start))  # type: ignore[operator]
+        bounded = None not in (self.start, self.end, other.start, other.end)
+        return bounded and self.shared_with(other) >= _COMPARABLE * other.length
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +69,16 @@ class PastRead:
         """What it covers."""
         return Window(*(datetime.fromisoformat(bound) if bound else None for bound in (self.start, self.end)))
 
+    def asked_as(self, asked: Mapping[str, str]) -> bool:
+        """Return whether a read that gave *asked* as parameters of time was of this window."""
+        return list(asked.values()) == [bound for bound in (self.start, self.end) if bound]
+
+    def takes_the_place_of(self, other: PastRead) -> bool:
+        """Return whether *other* tells nothing more after this read."""
+        # Where everything begins later than it did, nobody will read again what came before.
+        begins_later = self.everything and other.everything and (other.start or "") < (self.start or "")
+        return begins_later or self.window.contains(other.window)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportState:
@@ -75,7 +89,6 @@ class ExportState:
     :param folder: where the last run's files and index are.
     :param rows: how many it published.
     :param full_read_at: UTC, when everything was read last.
-    :param knows_all: whether the index names all that was published since everything was read.
     :param exact: whether that index holds every row as it was published last. It does not after rows were
         published out of turn, by a run that was repeated or overtaken.
     :param reads: the reads of windows that later ones can be compared with, latest first.
@@ -87,7 +100,6 @@ class ExportState:
     rows: int
     schema_version: str
     full_read_at: str | None = None
-    knows_all: bool = False
     exact: bool = True
     reads: tuple[PastRead, ...] = ()
 
@@ -108,7 +120,8 @@ class ExportState:
     def comparable(self, window: Window) -> PastRead | None:
         """Return the read that should have brought about as many rows as one of *window*, or fewer."""
         candidates = [read for read in self.reads if window.holds_most_of(read.window)]
-        return max(candidates, key=lambda read: (read.window.length, read.read_at), default=None)
+        shared = window.shared_with
+        return max(candidates, key=lambda read: (shared(read.window), read.read_at), default=None)
 
     def covered_by(self, window: Window) -> tuple[PastRead, ...]:
         """Return the reads of which a read of *window* must find every row again, unless it is gone."""
@@ -129,20 +142,16 @@ class ExportState:
         reads = earlier.reads if earlier else ()
         full_read_at = earlier.full_read_at if earlier else None
         if read and not any(other.window == read.window and other.read_at > read.read_at for other in reads):
-            reads = (read, *(other for other in reads if not read.window.contains(other.window)))
+            reads = (read, *(other for other in reads if not read.takes_the_place_of(other)))
             full_read_at = read.read_at if read.everything else full_read_at
-        return replace(
-            self,
-            # Where this worker's clock is behind the last one's, the watermark must not turn back.
-            read_at=max(self.read_at, earlier.read_at) if earlier else self.read_at,
-            full_read_at=full_read_at,
-            reads=reads[:_KEPT_READS],
-        )
+        # However many windows follow, the next read of everything is compared with this one.
+        last_full = tuple(other for other in reads[_KEPT_READS:] if other.everything)[:1]
+        return replace(self, full_read_at=full_read_at, reads=reads[:_KEPT_READS] + last_full)
 
     def overtaken_by(self, other: ExportState) -> ExportState:
         """Return this state, after a run that began before it published rows after it."""
         if other.folder == self.folder:  # the same run, repeated: its index was written anew
-            return replace(self, knows_all=self.knows_all and other.knows_all)
+            return self
         return replace(self, exact=False)
 
 

@@ -68,13 +68,15 @@ class SeveraExportOperator(ExportingOperator):
     :param fields: what to read, as a list or separated by commas; nothing for all. (templated)
     :param key: the column, or columns, that tell rows apart; None where nothing does: then nothing is
         known of rows that came before. (templated)
-    :param window: ``month`` for the calendar month (UTC) of the run's data interval, or the first and the
-        last day or moment, as a pair or as ``2026-11-01/2026-11-30``. (templated)
+    :param window: ``month`` for the calendar month (UTC) in which the run's data interval begins, or the
+        first and the last day or moment, as a pair or as ``2026-11-01/2026-11-30``. In a zone ahead of UTC,
+        midnight on the first is in the month before: schedule a monthly run some hours later. (templated)
     :param changed_since: ask for changes since then instead, and leave the watermark alone. (templated)
     :param full_refresh: read everything, whatever the watermark says. (templated)
     :param full_refresh_every: how often to read everything.
     :param initial_start: where everything begins. (templated)
-    :param overlap: how much longer ago than the last run changes are asked for.
+    :param overlap: how much longer ago than the last run changes are asked for. It must be more than a
+        worker's clock may be ahead of Severa's.
     :param max_drop: the share of rows that may be missing beside an earlier read that should have brought as
         many. Changes are not compared, since nothing is known of how many there should be.
     :param on_drop: ``fail`` before anything is published, or ``warn``. (templated)
@@ -163,6 +165,13 @@ class SeveraExportOperator(ExportingOperator):
             self.log.warning("The export was another one so far: nothing is compared with", name=self._name)
         schema_version = self._schema_version(hook, basis)
         started_at = self._now().replace(microsecond=0)
+        if basis and datetime.fromisoformat(basis.read_at) > started_at:
+            self.log.warning(
+                "The clock is behind that of the last run. If that one was ahead, changes may be missing until"
+                " a full refresh",
+                last_read=basis.read_at,
+                now=started_at.isoformat(),
+            )
         plan = wishes.plan(query.times, basis, now=started_at)
         self.log.info("Reading", read=str(plan.read), asked={n: str(m) for n, m in plan.arguments.items()})
         manifest = landing.land(
@@ -301,7 +310,6 @@ class SeveraExportOperator(ExportingOperator):
             folder=manifest["uri"],
             rows=manifest["rows"],
             schema_version=manifest["schema_version"],
-            knows_all=manifest["knows_all"],
         )
         if not query.times.tells_changes:
             # A repeated run has read its window just now: whatever its date, it knows best.

@@ -29,7 +29,7 @@ from airflow_provider_visma.export_assets import Watermark
 from airflow_provider_visma.hooks.severa import SeveraHook
 from airflow_provider_visma.operators.severa import SeveraExportOperator
 from airflow_provider_visma.row_files import read_rows
-from airflow_provider_visma.storage import read_manifest
+from airflow_provider_visma.storage import Publication, StagedFile, read_manifest
 from tests.integration.task_context import TaskRuns
 from visma_sandbox.client import SandboxProcess
 
@@ -281,6 +281,35 @@ def test_of_two_runs_at_once_the_later_one_does_not_overwrite_what_the_first_rem
     assert len(task.watermarks) == 1
 
 
+def test_a_repeated_run_that_is_killed_while_it_publishes_does_not_hide_what_it_read(
+    service: SandboxProcess, task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task.run("run-1", at="02:00:30")
+    task.run("run-2", at="02:10:00")
+    changed = change(service, "03:00:00")
+    place = Publication._place
+
+    def killed(self: Publication, file: StagedFile) -> None:
+        if file.name == "rows.jsonl":
+            raise KeyboardInterrupt
+        place(self, file)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Publication, "_place", killed)
+        with pytest.raises(KeyboardInterrupt):
+            task.run("run-2", at="03:10:00")
+    assert guids(task.run("run-3", at="04:00:00")) == [changed]
+
+
+def test_a_clock_that_was_ahead_once_does_not_hide_changes_for_ever(
+    service: SandboxProcess, task: Task
+) -> None:
+    task.run("run-1", at="2027-11-20T02:00:30")
+    task.run("run-2", at="2026-11-21T02:00:30")
+    changed = change(service, "2026-11-21T05:00:00")
+    assert guids(task.run("run-3", at="2026-11-21T06:00:30")) == [changed]
+
+
 def test_changes_since_a_moment_of_ones_own_leave_the_watermark_alone(
     service: SandboxProcess, task: Task
 ) -> None:
@@ -331,7 +360,27 @@ def test_a_full_refresh_by_hand_cannot_tell_what_is_gone_of_rows_it_did_not_keep
     assert task.run("run-4", at="02:30:00", full_refresh=True)["gone"] is None
 
 
-@pytest.mark.parametrize("damage", [Path.unlink, lambda index: index.write_bytes(b"\xff\tno index\n")])
+def test_what_came_before_a_later_start_is_not_called_gone(service: SandboxProcess, task: Task) -> None:
+    first = task.run("run-1", at="02:00:30", full_refresh_every=WEEK)
+    added = change(service, "02:05:00")
+    moved = {"initial_start": "2026-11-20", "full_refresh_every": WEEK}
+    later = task.run("run-2", at="02:10:00", **moved, full_refresh=True, max_drop=0.0)
+    assert (guids(later), later["gone"], later["previous"]) == ([added], None, None)
+    delete(service, added)
+    again = task.run("run-3", at="2026-11-27T02:10:00", **moved, max_drop=1.0)
+    assert (again["rows"], again["gone"]) == (0, {"rows": 1, "first": [{"GUID": added}]})
+    back = task.run("run-4", at="2026-11-27T02:20:00", full_refresh=True)
+    assert (back["rows"], back["gone"]) == (first["rows"], {"rows": 0, "first": []})
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        Path.unlink,
+        lambda index: index.write_bytes(b"\xff\tno index\n"),
+        lambda index: index.write_bytes(index.read_bytes()[:-60]),
+    ],
+)
 def test_an_index_that_was_removed_or_damaged_costs_repeats_and_not_the_run(
     service: SandboxProcess, task: Task, damage: Callable[[Path], Any]
 ) -> None:
@@ -382,6 +431,17 @@ def test_another_month_is_not_compared_and_the_first_is_not_forgotten(
     first = hours.run("run-1", window=october)
     assert hours.run("run-2", window=november)["previous"] is None
     assert hours.run("run-3", window=october)["previous"]["uri"] == first["uri"]
+
+
+def test_the_rows_of_a_run_that_was_repeated_with_another_window_are_not_called_gone(
+    service: SandboxProcess, hours: Task
+) -> None:
+    october, november = "2026-10-01/2026-10-31", "2026-11-01/2026-11-30"
+    assert hours.run("run-1", window=october)["rows"]
+    assert hours.run("run-1", window=november)["rows"]
+    again = hours.run("run-2", window=october)
+    assert (again["previous"]["comparable"], again["gone"]) == (True, None)
+    assert hours.run("run-3", window=october)["gone"] == {"rows": 0, "first": []}
 
 
 def test_the_month_is_that_of_the_runs_data_interval(service: SandboxProcess, hours: Task) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -224,13 +224,35 @@ def test_the_longest_and_then_the_latest_read_is_the_one_to_compare_with() -> No
     assert known.comparable(Window(datetime(1998, 4, 30), NOVEMBER.end)) == older
 
 
+def test_a_longer_read_that_was_accepted_with_fewer_rows_is_not_compared_with_for_ever() -> None:
+    longer = past("2026-10-31T00:00:00", "2026-11-30T23:59:00")
+    accepted = past("2026-11-01T00:00:00", "2026-11-30T23:59:00", read_at="2026-11-21T00:00:00+00:00")
+    assert state().after(state(reads=(longer,)), accepted).comparable(NOVEMBER) == accepted
+
+
 def test_a_read_takes_the_place_of_those_that_it_covers() -> None:
     october = past("2026-10-01T00:00:00", "2026-10-31T23:59:00")
     so_far = past("2026-11-01T00:00:00", "2026-11-20T23:59:00")
     now = past("2026-11-01T00:00:00", "2026-11-30T23:59:00")
     assert state().after(state(reads=(so_far, october)), now).reads == (now, october)
+
+
+def test_many_windows_do_not_push_out_the_last_read_of_everything() -> None:
+    now = past("2026-11-01T00:00:00", "2026-11-30T23:59:00")
     many = [past(f"20{year}-01-01T00:00:00", f"20{year}-12-31T00:00:00") for year in range(10, 60)]
     assert len(state().after(state(reads=tuple(many)), now).reads) == 24
+    everything = past("1998-04-30T00:00:00", "2026-10-31T23:59:00", everything=True)
+    reads = state().after(state(reads=(*many, everything, replace(everything, rows=1))), now).reads
+    assert (len(reads), reads[-1]) == (25, everything)
+
+
+def test_a_read_of_everything_that_begins_later_takes_the_place_of_the_one_before() -> None:
+    earlier = past("1998-04-30T00:00:00", None, everything=True)
+    later = past("2026-01-01T00:00:00", None, everything=True)
+    assert state().after(state(reads=(earlier,)), later).reads == (later,)
+    bounded = past("1998-04-30T00:00:00", "2026-11-30T23:59:00", everything=True)
+    backfilled = replace(bounded, end="2026-10-31T23:59:00")
+    assert state().after(state(reads=(bounded,)), backfilled).reads == (backfilled, bounded)
 
 
 def test_of_two_reads_of_a_window_at_once_the_one_that_began_later_counts() -> None:
@@ -240,10 +262,12 @@ def test_of_two_reads_of_a_window_at_once_the_one_that_began_later_counts() -> N
     assert state().after(state(reads=(early,)), late).reads == (late,)
 
 
-def test_the_watermark_never_turns_back_where_a_clock_is_behind() -> None:
-    later = state(read_at="2026-11-20T03:00:00+00:00")
-    assert state().after(later, None).read_at == later.read_at
-    assert later.after(state(), None).read_at == later.read_at
+def test_a_clock_that_was_ahead_does_not_keep_the_watermark_in_the_future() -> None:
+    ahead = state(read_at="2027-11-20T02:00:00+00:00", full_read_at="2027-11-20T02:00:00+00:00")
+    plan = wishes().plan(CHANGES, ahead, now=NOW)
+    assert plan.arguments == {"startDate": datetime(2026, 11, 21, 1, 58, tzinfo=UTC)}
+    assert state().after(ahead, None).read_at == state().read_at
+    assert wishes(full_refresh_every=timedelta(days=7)).plan(CHANGES, ahead, now=NOW).read is Read.EVERYTHING
 
 
 def test_only_a_read_of_everything_counts_as_one() -> None:
@@ -253,7 +277,7 @@ def test_only_a_read_of_everything_counts_as_one() -> None:
 
 
 def test_a_state_is_stored_and_read_again_and_one_of_another_scope_is_not() -> None:
-    known = state(reads=(past("2026-11-01T00:00:00", None),), knows_all=True)
+    known = state(reads=(past("2026-11-01T00:00:00", None),))
     stored = json.loads(json.dumps(known.to_json()))
     assert stored == known.to_json()
     assert ExportState.of(stored, scope="s") == known
@@ -270,9 +294,7 @@ def test_what_another_version_stored_is_no_state(stored: Any) -> None:
 def test_a_run_that_was_overtaken_makes_the_index_inexact_and_a_repeated_one_does_not() -> None:
     other = state(folder="file:///2")
     assert not state().overtaken_by(other).exact
-    repeated = state(knows_all=True).overtaken_by(state(knows_all=False))
-    assert (repeated.exact, repeated.knows_all) == (True, False)
-    assert dataclasses.replace(repeated, knows_all=True) == state(knows_all=True)
+    assert state().overtaken_by(state(rows=7)) == state()
 
 
 @pytest.mark.parametrize(
