@@ -19,6 +19,10 @@ _WARN_AT = 0.8
 # The service's clock may be behind ours: a minute later costs nothing, a second early costs a day.
 _MARGIN = timedelta(minutes=1)
 
+# An answer just after midnight may tell of the day before, when it was asked for: taken for today's, it
+# would stop a task until the next midnight.
+_SLOWEST_ANSWER = timedelta(minutes=10)
+
 
 @dataclass(frozen=True, slots=True)
 class Quota:
@@ -26,7 +30,7 @@ class Quota:
 
     :param limit: calls that the organisation may make in a day.
     :param used: calls that it has made today, from everywhere.
-    :param day: the UTC day of the answer.
+    :param day: the UTC day that it is certain for: in the first minutes of a day, the one before.
     """
 
     limit: int
@@ -64,7 +68,7 @@ class QuotaWatch:
             limit, used = int(header["Quota"]), int(header["UsedQuota"])
         except (KeyError, ValueError):
             return
-        quota = Quota(limit, used, self._now().date())
+        quota = Quota(limit, used, (self._now() - _SLOWEST_ANSWER).date())
         with self._lock:
             self.latest = quota
             if used < limit * _WARN_AT or self._warned_on == quota.day:
@@ -97,7 +101,8 @@ class QuotaWatch:
 
     def _error(self, message: str, *, code: str | None = None) -> VismaQuotaError:
         now = self._now()
-        reset = datetime.combine(now.date() + timedelta(days=1), time(), UTC)
+        # A refusal within the margin is the day before's.
+        reset = datetime.combine((now - _MARGIN).date() + timedelta(days=1), time(), UTC)
         return VismaQuotaError(
             f"{message}; the quota resets at {reset:%Y-%m-%d %H:%M} UTC",
             system="Severa",

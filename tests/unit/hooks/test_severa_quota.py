@@ -101,12 +101,28 @@ def test_a_new_utc_day_begins_with_a_new_quota() -> None:
     quota.check()
 
 
+def test_an_answer_that_comes_after_midnight_does_not_stop_the_new_day() -> None:
+    clock = Clock(datetime(2026, 3, 14, 23, 58, tzinfo=UTC))
+    quota = watch(clock=clock)
+    quota.check()
+    clock.now += timedelta(minutes=4)
+    quota.note(header(100, 100))
+    quota.check()
+    clock.now += timedelta(hours=1)
+    quota.check()
+    quota.note(header(100, 100))
+    with pytest.raises(VismaQuotaError):
+        quota.check()
+
+
 @pytest.mark.parametrize(
     ("now", "seconds"),
     [
         (NOON, 12 * 3600 + 60),
         (datetime(2026, 3, 14, 23, 59, 59, tzinfo=UTC), 61),
-        (datetime(2026, 3, 14, 0, 0, tzinfo=UTC), 24 * 3600 + 60),
+        (datetime(2026, 3, 14, 0, 1, tzinfo=UTC), 24 * 3600),
+        # The service's clock is behind ours: there it is still the day before.
+        (datetime(2026, 3, 15, 0, 0, 20, tzinfo=UTC), 40),
         # One in the morning in Helsinki is still the day before in UTC.
         (datetime(2026, 3, 15, 1, 0, tzinfo=timezone(timedelta(hours=2))), 3600 + 60),
     ],
