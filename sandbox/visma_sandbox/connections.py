@@ -43,6 +43,13 @@ def connections(
             "password": credentials.SEVERA_KEY,
             **({"extra": trust} if trust else {}),
         },
+        "teamleader_orbit_reporting_default": {
+            "conn_type": "teamleader_orbit_reporting",
+            "host": url,
+            "login": credentials.ORBIT_REPORTING_LOGIN,
+            "password": credentials.ORBIT_REPORTING_PASSWORD,
+            "extra": {"test_server": True, **trust},
+        },
         "visma_hrm_default": {
             "conn_type": "visma_hrm",
             "host": url,

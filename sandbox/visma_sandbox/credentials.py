@@ -20,3 +20,6 @@ SEVERA_INACTIVE_KEY: Final = "visma-sandbox-severa-key-inactive"
 SEVERA_NEW_KEY: Final = "visma-sandbox-severa-key-regenerated"
 SEVERA_OLD_KEY: Final = "visma-sandbox-severa-key-before-regeneration"
 SEVERA_NO_RIGHT_KEY: Final = "visma-sandbox-severa-key-without-soap-right"
+
+ORBIT_REPORTING_LOGIN: Final = "reporting@visma-sandbox.example"
+ORBIT_REPORTING_PASSWORD: Final = "visma-sandbox-orbit-reporting-password"  # noqa: S105 - synthetic
