@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 _SEGMENT = re.compile(r"(?P<number>\d{6,})\.(?P<kind>intent|outcome-\d+|owner|released)\.json", re.ASCII)
 _HEADER = "upload.json"
-_UNSEEN = "unseen.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,16 +174,6 @@ class Ledger:
         """Store what the upload is, before its first row is sent."""
         with suppress(FileExistsError):
             write_once.create(self.folder / _HEADER, header)
-
-    @property
-    def unseen(self) -> bool:
-        """Whether the API user was found not to see the hours that it wrote."""
-        return write_once.exists(self.folder / _UNSEEN)
-
-    def note_unseen(self) -> None:
-        """Note that the API user does not see the hours that it writes."""
-        with suppress(FileExistsError):
-            write_once.create(self.folder / _UNSEEN, {})
 
     # Rows
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import date
+from datetime import date, timedelta
 from itertools import islice
 from typing import Any, Protocol
 
@@ -29,6 +29,7 @@ from airflow_provider_visma.hour_entry_rows import Members
 _GENERAL_FAILURE = "GeneralFailureException"
 _UNANSWERED_IN_A_ROW = 3
 _SHOWN = 20
+_LATELY = timedelta(days=180)
 # Who waits this long for an answer may have been taken for dead meanwhile, and replaced.
 _OWNED_FOR = 1.0
 
@@ -84,7 +85,7 @@ class Upload:
         self._owned_at = -math.inf
         self._in_flight: int | None = None
         self._unanswered = 0
-        self._has_looked = False
+        self._seen: set[str] = set()
         self.sent = 0
 
     def settle_earlier(self, rows: Mapping[int, Members], *, told: Mapping[int, str | None]) -> None:
@@ -154,7 +155,6 @@ class Upload:
             for row, members in batch.items():
                 accepted = {each.guid.lower() for each in outcomes.values() if isinstance(each, Accepted)}
                 outcomes[row] = self._send(row, members, known=before | accepted)
-                self._check_sight(row, members, outcomes[row])
         finally:
             # Whatever ends this, a kill aside: what was not begun is known not to be there. A row that was
             # begun stays in flight until its outcome is noted: SIGTERM and time-outs come between any two
@@ -188,8 +188,8 @@ class Upload:
                     return refusal
             if not self._ask:
                 raise self._unclear([row])
-            # A general failure is an answer, so there is nothing to wait for; but was anything stored?
-            settlement = self._look_up({row: members}, known=known, wait=refusal is None)
+            # A general failure is an answer, to be believed unless something was stored all the same.
+            settlement = self._look_up({row: members}, known=known, was_answered=refusal is not None)
             if settlement.unclear:
                 raise self._unclear([row])
             if settlement.found:
@@ -211,14 +211,23 @@ class Upload:
         self._owned_at = self._clock()
         self._ledger.still_owned()
 
-    def _look_up(self, rows: Mapping[int, Members], *, known: set[str], wait: bool = True) -> Settlement:
+    def _look_up(
+        self, rows: Mapping[int, Members], *, known: set[str], was_answered: bool = False
+    ) -> Settlement:
         settlement = self._settle(rows, known)
-        if settlement.absent and wait:
+        if was_answered:
+            return settlement
+        if settlement.absent:
             self._sleep(self._settle_seconds)
             settlement = self._settle(rows, known)
-        if settlement.absent and self._ledger.unseen:
-            settlement.unclear += settlement.absent
-            settlement.absent = []
+        unseen = [row for row in settlement.absent if not self._sees_hours_of(rows[row])]
+        if unseen:
+            settlement.unclear += unseen
+            settlement.absent = [row for row in settlement.absent if row not in unseen]
+            self._log.warning(
+                "The API user sees no hours of some users, so a row without an answer cannot be looked up: "
+                "unless these are their first hours, give it the Administrator profile"
+            )
         return settlement
 
     def _settle(self, rows: Mapping[int, Members], known: set[str]) -> Settlement:
@@ -235,20 +244,22 @@ class Upload:
         return [
             entry
             for user_guid, of_user in days.items()
-            for entry in self._service.of_user(user_guid, min(of_user), max(of_user))
+            for entry in self._of_user(user_guid, min(of_user), max(of_user))
         ]
 
-    def _check_sight(self, row: int, members: Members, outcome: Outcome) -> None:
-        """Once per try: does the API user see what it wrote? Narrow rights leave rows out, silently."""
-        if not self._ask or self._has_looked or not isinstance(outcome, Accepted):
-            return
-        self._has_looked = True
-        if outcome.guid.lower() not in {guid_of(entry) for entry in self._entries({row: members})}:
-            self._ledger.note_unseen()
-            self._log.warning(
-                "The API user does not see the hours that it writes, so a row without an answer cannot be "
-                "looked up: give it the Administrator profile"
-            )
+    def _sees_hours_of(self, members: Members) -> bool:
+        """Return whether the API user was shown any hours of the row's user, lately or ever in this try.
+
+        Rights that are too narrow leave entries out and say nothing: absent to such a user is not absent.
+        """
+        user_guid, day = members["UserGUID"].lower(), members["EventDate"].date()
+        return user_guid in self._seen or bool(self._of_user(user_guid, day - _LATELY, day))
+
+    def _of_user(self, user_guid: str, first: date, last: date) -> list[Entry]:
+        entries = self._service.of_user(user_guid, first, last)
+        if entries:
+            self._seen.add(user_guid)
+        return entries
 
     def _conclude(self, batches: Mapping[int, int], outcomes: Mapping[int, Outcome]) -> None:
         for number in sorted({batches[row] for row in outcomes}):

@@ -448,7 +448,7 @@ def test_file_and_ledger_may_be_in_an_object_store(
     with pytest.raises(VismaAuthenticationError):
         task.run()
     # Nothing goes to the system's own place for temporary files, which may be small.
-    monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
+    monkeypatch.setattr(tempfile, "tempdir", str(local))
     result = task.run(max_rejected=1, staging_dir=str(tmp_path / "staging"))
     assert (result["accepted"], result["rejected"]) == (11, 1)
     rejected = ObjectStoragePath(result["rejected_file"])
