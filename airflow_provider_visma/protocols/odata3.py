@@ -1,0 +1,323 @@
+"""Feeds of OData v1 to v3 in Atom, read while they come in: rows out, memory flat.
+
+Rows are handed out before the end of the document has been seen. Whoever uses them stages them, and publishes
+only after the iterator has ended without an error: a feed that breaks off never ends so.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from lxml import etree
+
+from airflow_provider_visma.exceptions import VismaContentError, VismaIncompleteAnswerError
+from airflow_provider_visma.protocols.odata3_pages import follow, resolved
+from airflow_provider_visma.protocols.odata3_parser import (
+    ATOM,
+    MAX_ITEM_BYTES,
+    InStreamError,
+    ODataError,
+    ODataParser,
+    refuse_v4,
+    utf8_pieces,
+)
+from airflow_provider_visma.protocols.odata3_values import (
+    DATA,
+    METADATA,
+    NULL,
+    TYPE,
+    UnreadableValueError,
+    common_kind,
+    converter_of,
+    kind_of,
+    type_of,
+    value_of,
+)
+
+__all__ = [
+    "Collection",
+    "FeedReader",
+    "InStreamError",
+    "ODataError",
+    "follow",
+    "read_error",
+    "read_service_document",
+]
+
+_FEED = f"{{{ATOM}}}feed"
+_ENTRY = f"{{{ATOM}}}entry"
+_CONTENT = f"{{{ATOM}}}content"
+_LINK = f"{{{ATOM}}}link"
+_TITLE = f"{{{ATOM}}}title"
+_PROPERTIES = f"{{{METADATA}}}properties"
+_COUNT = f"{{{METADATA}}}count"
+_SCHEME = f"{DATA}/scheme"
+_APP = ("http://www.w3.org/2007/app", "http://purl.org/atom/app#")
+_BASE = "{http://www.w3.org/XML/1998/namespace}base"
+_NEXT = ("next", "http://www.iana.org/assignments/relation/next")
+_MAX_COLUMNS = 10_000
+
+_Key = tuple[str, str | None]  # tag and type, as written
+
+
+class FeedReader:
+    """Reads one document: a feed, an entry, or the answer of a function.
+
+    :ivar columns: the kind of each column met so far, as in :mod:`airflow_provider_visma.row_files`.
+    :ivar types: the types that each column's values said they were, in the order met; none where it was only
+        null without a type. More than one: the column's type differs between rows.
+    :ivar next_link: the address of the next page, absolute; None on the last. Known after the last row.
+    :ivar count: what the feed says of its rows over all pages.
+    :ivar blanks: by column, how often a value that cannot be empty was empty; read as null.
+    :ivar read: rows read so far.
+    """
+
+    def __init__(self) -> None:
+        self.types: dict[str, list[str]] = {}
+        self.next_link: str | None = None
+        self.count: int | None = None
+        self.blanks: Counter[str] = Counter()
+        self.read = 0
+        self._texts: dict[_Key, tuple[str, Callable[[str], Any] | None]] = {}
+        self._nulls: dict[_Key, str] = {}
+        self._box: Any = None
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """The kind of each column met so far; text where nothing but nulls said what it is."""
+        return {
+            name: common_kind({kind_of(type_name) for type_name in types} or {"text"})
+            for name, types in self.types.items()
+        }
+
+    @property
+    def changed(self) -> dict[str, list[str]]:
+        """The columns whose type differs between rows, with the types."""
+        return {name: types for name, types in self.types.items() if len(types) > 1}
+
+    def rows(self, pieces: Iterable[bytes], *, base: str) -> Iterator[dict[str, Any]]:
+        """Yield the rows: the entries of the feed and not those expanded inside them.
+
+        A null is there with None; a property that an entry lacks is not a key of its row.
+
+        :param pieces: the body as it came, in pieces of any size.
+        :param base: the address that it was asked from, to which its links are relative.
+        :raises ODataError: the document is an error.
+        :raises InStreamError: an error of the service ends it.
+        :raises VismaIncompleteAnswerError: it is cut off or damaged, or a web page.
+        :raises VismaContentError: it must not be used.
+        """
+        parser = ODataParser()
+        self.next_link, self._box = None, None
+        pending = 0
+        for piece in utf8_pieces(pieces):
+            parser.feed(piece)
+            pending += len(piece)
+            # The last element is left alone: libxml2 may still be writing into it.
+            if (feed := _feed(parser.root)) is not None and len(feed) > (self._box is not None) + 1:
+                pending = 0
+                yield from self._take(parser, feed, whole=False)
+            elif pending > MAX_ITEM_BYTES:
+                raise VismaContentError(f"one item of the answer is larger than {MAX_ITEM_BYTES} bytes")
+        root = parser.finish()
+        if _feed(root) is not None:
+            yield from self._take(parser, root, whole=True)
+        elif root.tag == _ENTRY:
+            yield self._row(root)
+        elif root.tag.startswith(f"{{{DATA}}}"):
+            yield from self._value_rows(root)
+        elif root.tag.startswith(tuple(f"{{{namespace}}}" for namespace in _APP)):
+            raise VismaContentError("the answer is a service document, not a report")
+        else:
+            raise VismaContentError("the answer is neither a feed nor an entry nor a value")
+        if self.next_link is not None:
+            self.next_link = resolved(self.next_link, base)
+
+    def _take(self, parser: ODataParser, feed: etree._Element, *, whole: bool) -> Iterator[dict[str, Any]]:
+        """Yield the rows among the children of *feed* that are whole, and remove them.
+
+        They are moved into a box before all others, where the same namespaces hold: in a document of its own
+        every node would have to be adapted, which costs half as much as parsing it.
+        """
+        if self._box is None:
+            self._box = etree.Element("box")
+            feed.insert(0, self._box)
+        box = self._box
+        box.extend(feed[1 : None if whole else -1])  # type: ignore[index]  # the stubs know no slices
+        parser.check(box)
+        for child in box:
+            if child.tag == _ENTRY:
+                yield self._row(child)
+            else:
+                self._note(child, feed)
+        box.clear()
+
+    def _note(self, element: etree._Element, feed: etree._Element) -> None:
+        if element.tag == _LINK and element.get("rel") in _NEXT:
+            # The address of the document comes before all these, at its end.
+            link = resolved(element.get("href"), element.get(_BASE), feed.get(_BASE))
+            if link is None or (self.next_link is not None and self.next_link != link):
+                raise VismaContentError(
+                    "the feed's link to the next page is empty, unusable or not the only one"
+                )
+            self.next_link = link
+        elif element.tag == _COUNT:
+            text = (element.text or "").strip()
+            if not (text.isascii() and text.isdigit()):
+                raise VismaContentError("the feed's count is not a number")
+            self.count = int(text)
+
+    def _row(self, entry: etree._Element) -> dict[str, Any]:
+        self.read += 1
+        row: dict[str, Any] = {}
+        expected = 0
+        found = False
+        for part in entry.iterchildren(_CONTENT, _PROPERTIES):
+            # Beside the content in a media entry, inside it in any other.
+            for properties in (part,) if part.tag == _PROPERTIES else part.iterchildren(_PROPERTIES):
+                found = True
+                expected += len(properties)
+                self._read_into(row, properties)
+        if not found:
+            _refuse_without_properties(entry)
+        if len(row) < expected:
+            raise VismaContentError(f"row {self.read} of the feed holds a property twice")
+        return row
+
+    def _read_into(self, row: dict[str, Any], properties: etree._Element) -> None:
+        texts, nulls = self._texts, self._nulls
+        for element in properties:
+            key = element.tag, element.get(TYPE)
+            if element.get(NULL) is not None:
+                name = nulls.get(key)
+                if name is not None and element.get(NULL) == "true":
+                    row[name] = None
+                    continue
+            elif (reading := texts.get(key)) is not None and not len(element):
+                name, convert = reading
+                text = element.text
+                if convert is None:
+                    row[name] = text or ""
+                    continue
+                try:
+                    row[name] = convert(text)  # type: ignore[arg-type]  # None is refused as well
+                    continue
+                except (ValueError, KeyError, TypeError, AttributeError):
+                    pass
+            name, row[name] = self._learn(element, key)
+
+    def _learn(self, element: etree._Element, key: _Key) -> tuple[str, Any]:
+        """Return the name and value of a property in any form; remember how its like is read."""
+        name = element.tag.rpartition("}")[2]
+        type_name = type_of(element)
+        try:
+            value = value_of(element, type_name, self.blanks, name)
+        except UnreadableValueError as problem:
+            raise VismaContentError(f"{name[:80]} in row {self.read} of the feed {problem}") from None
+        types = self.types.setdefault(name, [])
+        if type_name is not None and type_name not in types:
+            types.append(type_name)
+        if value is None:
+            self._nulls[key] = name
+        elif type_name is not None and kind_of(type_name) != "json" and not len(element):
+            self._texts[key] = (name, converter_of(type_name))
+        if len(self._nulls) + len(self._texts) + len(self.types) > _MAX_COLUMNS:
+            raise VismaContentError(f"the feed has more than {_MAX_COLUMNS // 3} columns")
+        return name, value
+
+    def _value_rows(self, root: etree._Element) -> Iterator[dict[str, Any]]:
+        """Yield what a function returned: a row for each item of a collection, else one row."""
+        self.read = 1
+        collection = (type_of(root) or "").startswith(("Collection(", "Bag(", "MultiValue("))
+        if not len(root) and not root.text and not root.attrib:  # no item: a value would have a type
+            self.read = 0
+        elif collection or root.tag == f"{{{DATA}}}links":
+            for self.read, item in enumerate(root, 1):
+                yield from self._value_row(item)
+        else:
+            yield from self._value_row(root)
+
+    def _value_row(self, element: etree._Element) -> Iterator[dict[str, Any]]:
+        row: dict[str, Any] = {}
+        if len(element):
+            self._read_into(row, element)
+            if len(row) < len(element):
+                raise VismaContentError(f"row {self.read} of the answer holds a property twice")
+        else:
+            name, row[name] = self._learn(element, (element.tag, element.get(TYPE)))
+        yield row
+
+
+def _feed(root: etree._Element | None) -> etree._Element | None:
+    return root if root is not None and root.tag == _FEED else None
+
+
+def _refuse_without_properties(entry: etree._Element) -> None:
+    """Refuse an entry of another kind of feed; one of ours may be without, e.g. where none was selected."""
+    for part in entry.iter():
+        refuse_v4(part)
+    if not any(category.get("scheme") == _SCHEME for category in entry.iterchildren(f"{{{ATOM}}}category")):
+        raise VismaContentError("an entry of the feed has no properties: it is not of OData v1 to v3")
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """What a service document offers.
+
+    :param name: the last part of its address.
+    :param href: its address, absolute.
+    :param title: what it is called there; its name where it has no title.
+    """
+
+    name: str
+    href: str
+    title: str
+
+
+def read_service_document(body: bytes, *, base: str) -> list[Collection]:
+    """Return the collections of a service document, in its order.
+
+    :param base: the address that it was asked from.
+    :raises ODataError: it is an error.
+    :raises VismaIncompleteAnswerError: it is cut off or damaged, or a web page.
+    :raises VismaContentError: it is another document.
+    """
+    root = _document(body)
+    namespace, _, name = root.tag[1:].rpartition("}")
+    if namespace not in _APP or name != "service":
+        raise VismaContentError("the answer is not a service document")
+    found = []
+    for workspace in root.iterchildren(f"{{{namespace}}}workspace"):
+        for collection in workspace.iterchildren(f"{{{namespace}}}collection"):
+            bases = (element.get(_BASE) for element in (collection, workspace, root))
+            href = resolved(collection.get("href"), *bases, base)
+            if href is None:
+                raise VismaContentError("a collection of the service document has no usable address")
+            name = unquote(urlsplit(href).path.rstrip("/").rpartition("/")[2])
+            title = collection.findtext(_TITLE)
+            found.append(Collection(name, href, (title or "").strip() or name))
+    return found
+
+
+def read_error(body: bytes) -> ODataError | None:
+    """Return the service's error in the body of a failed request, None where there is none to be read."""
+    try:
+        _document(body)
+    except ODataError as error:
+        return error
+    except (VismaContentError, VismaIncompleteAnswerError, InStreamError):
+        return None
+    return None
+
+
+def _document(body: bytes) -> etree._Element:
+    if len(body) > MAX_ITEM_BYTES:
+        raise VismaContentError(f"the answer is larger than {MAX_ITEM_BYTES} bytes")
+    parser = ODataParser()
+    for piece in utf8_pieces([body]):
+        parser.feed(piece)
+    return parser.finish()
