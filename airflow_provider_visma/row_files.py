@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date, datetime, timedelta
@@ -61,7 +62,7 @@ def _write_csv(staged: StagedFile, rows: Iterable[Mapping[str, Any]], columns: M
     writer.writerow(columns)
     count = 0
     for row in rows:
-        writer.writerow([_as_text(row.get(column)) for column in columns])
+        writer.writerow([as_text(row.get(column)) for column in columns])
         count += 1
         if text.tell() > _WRITTEN_AT_ONCE:
             staged.write(text.getvalue().encode())
@@ -71,7 +72,8 @@ def _write_csv(staged: StagedFile, rows: Iterable[Mapping[str, Any]], columns: M
     return count
 
 
-def _as_text(value: Any) -> str | None:
+def as_text(value: Any) -> str | None:
+    """Return a value as csv has it; None, which csv has as an empty value, as None."""
     match value:
         case None | str():
             return value
@@ -93,7 +95,22 @@ def _write_jsonl(staged: StagedFile, rows: Iterable[Mapping[str, Any]], columns:
 
 
 def _as_json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_plain)
+    try:
+        return _ENCODE(value)
+    except ValueError:
+        return _ENCODE(_without_nan(value))
+
+
+def _without_nan(value: Any) -> Any:
+    """Return *value* with words for the numbers that JSON lacks: not a number and the infinities."""
+    match value:
+        case dict():
+            return {name: _without_nan(inner) for name, inner in value.items()}
+        case list():
+            return [_without_nan(inner) for inner in value]
+        case float() if not math.isfinite(value):
+            return str(value)
+    return value
 
 
 def _plain(value: Any) -> Any:
@@ -108,6 +125,9 @@ def _plain(value: Any) -> Any:
         case int() | float():
             return value
     raise TypeError(f"a value of type {type(value).__name__} cannot be written")
+
+
+_ENCODE = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_plain).encode
 
 
 def _write_parquet(staged: StagedFile, rows: Iterable[Mapping[str, Any]], columns: Mapping[str, str]) -> int:
@@ -210,7 +230,7 @@ def _read_jsonl(file: Any, where: str) -> Iterator[dict[str, Any]]:
             continue
         try:
             row = json.loads(line, parse_float=Decimal)
-        except ValueError:
+        except (ValueError, RecursionError):
             row = None
         if not isinstance(row, dict):
             raise VismaRequestError(f"line {number} is not a JSON object", operation=where)
@@ -223,9 +243,15 @@ def _read_parquet(file: Any, where: str) -> Iterator[dict[str, Any]]:
 
     problem = ""
     try:
-        for batch in pyarrow.parquet.ParquetFile(file).iter_batches(batch_size=1000):
-            yield from batch.to_pylist()
-    except (pyarrow.ArrowException, OSError, ValueError) as error:  # its message may quote a value
+        opened = pyarrow.parquet.ParquetFile(file)
+        names = opened.schema_arrow.names
+        if len(set(names)) < len(names):
+            problem = "it names a column twice"
+        else:
+            for batch in opened.iter_batches(batch_size=1000):
+                yield from batch.to_pylist()
+    # The message may quote a value.
+    except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:
         problem = type(error).__name__
     if problem:
         raise VismaRequestError(f"the file is not readable parquet ({problem})", operation=where)

@@ -164,11 +164,18 @@ def _true_or_false(text: str) -> bool:
     return _BOOLEANS[text.strip()]
 
 
+_LONGEST_DECIMAL = 1000  # digits
+
+
 def _decimal(text: str) -> Decimal:
     try:
-        return Decimal(text.strip())
+        value = Decimal(text.strip())
     except ArithmeticError as error:
         raise ValueError(text) from error
+    # XML knows no NaN here, and no exponent either: written out, 1E+999999999 would fill the memory.
+    if not value.is_finite() or abs(value.adjusted()) > _LONGEST_DECIMAL:
+        raise ValueError(text)
+    return value
 
 
 def _moment(text: str) -> datetime:
@@ -181,7 +188,8 @@ def _day(text: str) -> date:
 
 def _octets(text: str) -> bytes:
     try:
-        return b64decode(text, validate=False)
+        # Without validation, what follows a misplaced "=" would be left out in silence.
+        return b64decode("".join(text.split()), validate=True)
     except binascii.Error as error:
         raise ValueError("not base64") from error
 

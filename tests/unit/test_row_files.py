@@ -86,6 +86,22 @@ def test_jsonl_tells_null_from_absent_and_never_makes_a_float_of_a_decimal(tmp_p
     assert lines[1:] == [NULLS, {"GUID": "3"}, {}]
 
 
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
+def test_a_number_that_json_has_no_word_for_is_a_text_in_it(tmp_path: Path, number: float) -> None:
+    rows = [{"Rate": number, "Rows": {"Row": [{"Rate": number, "Day": date(2026, 11, 1)}]}}]
+    columns = {"Rate": "double", "Rows": "json"}
+    inner = {"Row": [{"Rate": str(number), "Day": "2026-11-01"}]}
+
+    def refuse(word: str) -> Any:
+        raise AssertionError(f"{word} is not JSON")
+
+    line = written(tmp_path / "jsonl", rows, "jsonl", **columns).read_text()
+    assert json.loads(line, parse_constant=refuse) == {"Rate": str(number), "Rows": inner}
+    [row] = read_rows(written(tmp_path / "parquet", rows, "parquet", **columns), "parquet")
+    assert repr(row["Rate"]) == repr(number)
+    assert json.loads(row["Rows"], parse_constant=refuse) == inner
+
+
 def test_parquet_has_types_and_the_values_come_back(tmp_path: Path) -> None:
     path = written(tmp_path, [FULL, NULLS, {"GUID": ""}], "parquet")
     first, second, third = read_rows(path, "parquet")
@@ -154,6 +170,7 @@ def test_what_parquet_cannot_hold_is_refused_without_telling_it(
         ("csv", "a,b\n1,Zoë\n".encode("latin-1"), "cannot be read after row"),
         ("jsonl", b'{"a": 1}\n[1]\n', "line 2 is not a JSON object"),
         ("jsonl", b'{"a": 1}\n{"a"', "line 2 is not a JSON object"),
+        ("jsonl", b'{"a": 1}\n{"a": ' + b"[" * 100_000, "line 2 is not a JSON object"),
         ("parquet", b"PAR1", "not readable parquet"),
         ("xlsx", b"", "'xlsx' is not one of"),
     ],
@@ -174,6 +191,21 @@ def test_a_moment_finer_than_a_row_can_hold_is_refused_without_telling_it(tmp_pa
     with pytest.raises(VismaRequestError, match="not readable parquet") as error:
         list(read_rows(ObjectStoragePath(f"file://{file}"), "parquet"))
     assert str(moment) not in f"{error.value}{error.value.__cause__}{error.value.__context__}"
+
+
+@pytest.mark.parametrize(
+    ("columns", "problem"),
+    [
+        ({"at": pyarrow.array([2**62], pyarrow.timestamp("us"))}, "OverflowError"),
+        (pyarrow.table([[1], [2]], names=["a", "a"]), "it names a column twice"),
+    ],
+    ids=["a moment after the year 9999", "a column twice"],
+)
+def test_parquet_that_rows_cannot_hold_is_refused(tmp_path: Path, columns: Any, problem: str) -> None:
+    file = tmp_path / "rows"
+    pyarrow.parquet.write_table(pyarrow.table(columns) if isinstance(columns, dict) else columns, file)
+    with pytest.raises(VismaRequestError, match=f"not readable parquet \\({problem}\\)"):
+        list(read_rows(ObjectStoragePath(f"file://{file}"), "parquet"))
 
 
 def test_a_missing_file_is_a_clear_error(tmp_path: Path) -> None:

@@ -105,6 +105,18 @@ def test_one_thing_that_was_not_found_is_none(
     assert hook.call("ICase", "GetCaseByGUID", caseGuid=GUID) is None
 
 
+@pytest.mark.parametrize(("sent", "octets"), [("AAEC\n /w==\n", b"\0\1\2\xff"), ("AA==AAEC", None)])
+def test_a_document_is_read_whole_or_not_at_all(
+    sent: str, octets: bytes | None, hook: SeveraHook, service: SeveraService
+) -> None:
+    service.answers.append(result("GetFileBytesByGUID", sent))
+    if octets:
+        assert hook.call("IFile", "GetFileBytesByGUID", guid=GUID) == octets
+        return
+    with pytest.raises(VismaContentError, match="unreadable"):
+        hook.call("IFile", "GetFileBytesByGUID", guid=GUID)
+
+
 def test_a_write_to_something_that_is_not_there_is_an_error(hook: SeveraHook, service: SeveraService) -> None:
     service.answers.append(fault("NotFoundException"))
     with pytest.raises(VismaNotFoundError):
@@ -427,7 +439,9 @@ def test_a_row_that_cannot_be_read_is_told_without_anything_personal(
         "<a:IsActive>gisteren</a:IsActive><a:LastName>kanarie</a:LastName>"
     )
     service.answers.append(result("GetAllUsers", f"<a:User>{values}</a:User>"))
-    with pytest.raises(VismaContentError, match=f"key {None if fields else 'g-1'} at place 1: IsAct") as error:
+    with pytest.raises(
+        VismaContentError, match=f"key {None if fields else 'g-1'} at place 1: IsAct"
+    ) as error:
         list(hook.rows("IUser", "GetAllUsers", fields=fields))
     assert "kanarie" not in "".join(traceback.format_exception(error.value))
 

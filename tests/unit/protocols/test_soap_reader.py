@@ -138,6 +138,13 @@ def test_year_one_is_a_date_like_any_other_here() -> None:
     assert found["Records"]["Record"][0]["Start"] == datetime.min
 
 
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "sNaN", "1E+999999999", "1E-999999999"])
+def test_a_decimal_is_a_number_that_can_be_written_out(number: str) -> None:
+    report = ReadReport()
+    assert read(answer(person(1, record(more=f"<Share>{number}</Share>"))), fields=None, report=report) == []
+    assert [(row.field, row.reason) for row in report.unreadable] == [("Share", "unreadable")]
+
+
 @pytest.mark.parametrize(
     ("item", "key", "field", "reason"),
     [
