@@ -1,16 +1,9 @@
-"""A file of hours, the task that uploads it, and what Severa holds in the end.
-
-Run as a program it is one try of such a task, for tests that kill it:
-``python -m tests.integration.hour_uploads <JSON of the operator's arguments>``.
-"""
+"""A file of hours, the task that uploads it, and what Severa holds in the end."""
 
 from __future__ import annotations
 
 import csv
-import json
-import os
-import subprocess
-import sys
+import multiprocessing
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -25,13 +18,25 @@ from airflow_provider_visma.operators.severa_hours import SeveraHourEntriesOpera
 from tests.integration.task_context import TaskRuns
 from visma_sandbox.client import SandboxProcess
 
-ROOT = Path(__file__).parents[2]
 ADD = "IHourEntry.AddNewHourEntry"
 COLUMNS = ("UserGUID", "PhaseGUID", "WorkTypeGUID", "EventDate", "Quantity", "IsBillable", "Description")
 LONG_AGO, FAR_AHEAD = date(2000, 1, 1), date(2050, 1, 1)
 _PATIENCE = 60.0
+_FORKED = multiprocessing.get_context("fork")
 
 Row = dict[str, str]
+
+
+class Try(_FORKED.Process):
+    """One try of a task, in a process that may be killed.
+
+    A fork of this one, since a new interpreter takes seconds to import Airflow.
+    """
+
+    def wait(self) -> int | None:
+        """Wait for its end; return its exit code, a signal's number negated."""
+        self.join(_PATIENCE)
+        return self.exitcode
 
 
 class Task:
@@ -49,14 +54,11 @@ class Task:
         """Execute one try."""
         return execute(self.arguments(**changes), run_id, self.states)
 
-    def start(self, run_id: str = "run-1", **changes: Any) -> subprocess.Popen[bytes]:
+    def start(self, run_id: str = "run-1", **changes: Any) -> Try:
         """Begin a try in a process of its own."""
-        told = json.dumps({"run_id": run_id, "arguments": self.arguments(**changes)})
-        return subprocess.Popen(
-            [sys.executable, "-m", "tests.integration.hour_uploads", told],
-            cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])},
-        )
+        process = Try(target=execute, args=(self.arguments(**changes), run_id, None))
+        process.start()
+        return process
 
 
 def execute(
@@ -159,8 +161,3 @@ def wait_until(happened: Callable[[], bool]) -> None:
     while not happened():
         assert time.monotonic() < deadline, "it never happened"
         time.sleep(0.05)
-
-
-if __name__ == "__main__":
-    told = json.loads(sys.argv[1])
-    execute(told["arguments"], told["run_id"], None)
