@@ -165,6 +165,17 @@ class Publication:
             self._staged[name] = staged
         return staged
 
+    def rename(self, staged: StagedFile, name: str) -> None:
+        """Let a file that is complete be published as *name* instead."""
+        if not _FILE_NAME.fullmatch(name):
+            raise ValueError(f"{name!r} is not a plain file name")
+        with self._lock:
+            if name in self._staged:
+                raise ValueError(f"{name} is staged already")
+            del self._staged[staged.name]
+            staged.path = staged.path.rename(staged.path.with_name(name))
+            self._staged[name] = staged
+
     def discard(self, staged: StagedFile) -> None:
         """Drop a staged file: it was only a step to another one."""
         with self._lock:
