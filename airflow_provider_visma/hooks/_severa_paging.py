@@ -48,11 +48,13 @@ def all_pages(
     arguments: Mapping[str, Any],
     *,
     fields: Collection[str] | None,
+    left_out: Callable[[], int] = lambda: 0,
 ) -> Iterator[Row]:
     """Yield the rows of all pages, each once.
 
     :param read: reads one page, by arguments and fields.
     :param arguments: may name the first row and the page size.
+    :param left_out: how many rows could not be read so far: a page of nothing else is not the end.
     :raises VismaContentError: the service hands out one page again and again.
     """
     start = int(arguments.get(paging.start) or 0)
@@ -60,8 +62,10 @@ def all_pages(
     added = () if fields is None else tuple(name for name in paging.key if name not in fields)
     wanted = None if fields is None else [*fields, *added]
     seen: set[Any] = set()
+    barren = False
     while True:
         received = new = 0
+        left_out_before = left_out()
         for row in read({**arguments, paging.start: start, paging.size: size}, wanted):
             received += 1
             if (key := _key(row, paging)) in seen:
@@ -71,13 +75,17 @@ def all_pages(
             for name in added:
                 row.pop(name, None)
             yield row
+        unreadable = left_out() - left_out_before
+        received = max(received, min(received + unreadable, size))
         if not new:
-            if received >= size:
+            if received >= size or (unreadable and barren):
                 raise VismaContentError(
                     f"the service returned rows {start} to {start + received - 1} with nothing new in them",
                     advice="It seems to ignore where a page begins; nothing of the list can be trusted.",
                 )
-            return
+            if not unreadable:
+                return
+        barren = not new
         start += received
 
 

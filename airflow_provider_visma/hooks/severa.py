@@ -181,7 +181,13 @@ class SeveraHook(BaseHook):
             yield from read(arguments, fields)
             return
         with self._named(contract, operation):
-            yield from all_pages(paging, read, arguments, fields=fields)
+            yield from all_pages(
+                paging,
+                read,
+                arguments,
+                fields=fields,
+                left_out=lambda: report.unreadable_rows if report else 0,
+            )
 
     def columns(self, contract: str, operation: str) -> dict[str, str]:
         """Return the elements of a list result's items with their kinds, in the contract's order."""

@@ -23,6 +23,7 @@ class Server:
         self.paging = paging
         self.calls: list[tuple[int, int]] = []
         self.fields: list[Collection[str] | None] = []
+        self.left_out = 0
 
     def read(self, arguments: Mapping[str, Any], fields: Collection[str] | None) -> Iterator[Row]:
         call = arguments[self.paging.start], arguments[self.paging.size]
@@ -30,10 +31,15 @@ class Server:
         self.fields.append(fields)
         assert len(self.calls) < 50
         for row in self.choose(*call):
+            if row.get("unreadable"):
+                self.left_out += 1
+                continue
             yield {name: value for name, value in row.items() if fields is None or name in fields}
 
     def all(self, *, fields: Collection[str] | None = None, **arguments: Any) -> list[Row]:
-        return list(all_pages(self.paging, self.read, arguments, fields=fields))
+        return list(
+            all_pages(self.paging, self.read, arguments, fields=fields, left_out=lambda: self.left_out)
+        )
 
 
 def people(count: int) -> list[Row]:
@@ -73,6 +79,27 @@ def test_a_server_that_repeats_a_full_page_for_ever_is_an_error() -> None:
     with pytest.raises(VismaContentError, match="nothing new"):
         server.all()
     assert len(server.calls) == 2
+
+
+@pytest.mark.parametrize("limit", [100, 20])
+@pytest.mark.parametrize("unreadable", [[0], [99, 100], range(100, 120), [204]])
+def test_rows_that_cannot_be_read_do_not_end_the_list(limit: int, unreadable: Collection[int]) -> None:
+    everybody = [row | {"unreadable": number in unreadable} for number, row in enumerate(people(205))]
+    server = Server(lambda start, size: everybody[start : start + min(size, limit)])
+    assert server.all(fields=["GUID"]) == [
+        {"GUID": row["GUID"]} for row in everybody if not row["unreadable"]
+    ]
+    assert server.left_out == len(unreadable)
+
+
+@pytest.mark.parametrize("readable", [0, 50])
+@pytest.mark.parametrize("limit", [100, 60])
+def test_a_server_that_repeats_a_page_of_rows_that_cannot_be_read_is_an_error(
+    readable: int, limit: int
+) -> None:
+    page = [row | {"unreadable": number >= readable} for number, row in enumerate(people(limit))]
+    with pytest.raises(VismaContentError, match="nothing new"):
+        Server(lambda start, size: page).all()
 
 
 def test_a_server_that_turns_round_two_pages_for_ever_is_an_error() -> None:
