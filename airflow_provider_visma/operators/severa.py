@@ -167,8 +167,8 @@ class SeveraExportOperator(ExportingOperator):
         started_at = self._now().replace(microsecond=0)
         if basis and datetime.fromisoformat(basis.read_at) > started_at:
             self.log.warning(
-                "The clock is behind that of the last run. If that one was ahead, changes may be missing until"
-                " a full refresh",
+                "The clock is behind that of the last run. If that one was ahead, changes may be missing"
+                " until a full refresh",
                 last_read=basis.read_at,
                 now=started_at.isoformat(),
             )
