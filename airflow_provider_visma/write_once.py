@@ -12,6 +12,7 @@ import os
 import tempfile
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -107,6 +108,9 @@ def _create_local(path: Path, document: bytes) -> None:
         # As readable as the folder; unlike a rename, a link refuses to replace.
         os.chmod(temporary, path.parent.stat().st_mode & 0o666)
         os.link(temporary, path)
+        # The name too has to outlive a machine that loses power, before a row is sent on its word.
+        for folder in (path.parent, path.parent.parent):
+            _sync(folder)
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
@@ -115,6 +119,15 @@ def _create_local(path: Path, document: bytes) -> None:
             file.write(document)
     finally:
         os.unlink(temporary)
+
+
+def _sync(folder: Path) -> None:
+    with suppress(OSError):  # mounted stores that cannot have written by now
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _create_remote(path: ObjectStoragePath, document: bytes) -> None:

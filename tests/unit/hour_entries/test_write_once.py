@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -82,3 +84,32 @@ def test_a_file_system_without_links_refuses_a_second_writer_too(
         write_once.create(local, {"rows": [2]})
     assert write_once.read(local) == {"rows": [1]}
     assert write_once.names(local.parent) == [local.name]
+
+
+def test_an_objects_name_is_on_the_disk_before_its_row_is_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    fsync = os.fsync
+
+    def noting(descriptor: int) -> None:
+        synced.append(os.fstat(descriptor).st_ino)
+        fsync(descriptor)
+
+    monkeypatch.setattr("os.fsync", noting)
+    write_once.create(ObjectStoragePath(f"file://{tmp_path}/ledger/000001.intent.json"), {"rows": [1]})
+    assert synced[1:] == [(tmp_path / "ledger").stat().st_ino, tmp_path.stat().st_ino]
+
+
+def test_a_folder_that_cannot_be_synced_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fsync = os.fsync
+
+    def files_only(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "not of folders")
+        fsync(descriptor)
+
+    monkeypatch.setattr("os.fsync", files_only)
+    local = ObjectStoragePath(f"file://{tmp_path}/ledger/000001.intent.json")
+    write_once.create(local, {"rows": [1]})
+    assert write_once.read(local) == {"rows": [1]}
