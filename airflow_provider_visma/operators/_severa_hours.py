@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import TaskInstanceState
 
-from airflow_provider_visma.exceptions import VismaContentError, VismaRequestError
+from airflow_provider_visma.exceptions import VismaContentError, VismaRequestError, VismaTransientError
 from airflow_provider_visma.hour_entry_ledger import Owner
 from airflow_provider_visma.hour_entry_rows import MEMBERS
 from airflow_provider_visma.storage import read_manifest
@@ -71,17 +71,33 @@ def copied(staging: Publication, source: ObjectStoragePath) -> StagedFile:
     """Return a private copy of a file, hashed.
 
     :raises VismaRequestError: there is no such file.
+    :raises VismaTransientError: somebody is writing to it: as another file its rows would be sent again.
     """
     try:
+        before = _as_stored(source)
         with (
             source.fs.open(source.path, "rb") as file,
             staging.stage("rows") as copy,
         ):
             while piece := file.read(_PIECE):
                 copy.write(piece)
+        if _as_stored(source) != before:
+            raise VismaTransientError(
+                "the file was written to while it was read",
+                system="Severa",
+                operation=str(source),
+                advice="Nothing was sent. A retry reads it again; bring files under another name and rename "
+                "them when they are whole.",
+            )
     except FileNotFoundError:
         raise VismaRequestError("there is no such file", system="Severa", operation=str(source)) from None
     return copy
+
+
+def _as_stored(file: ObjectStoragePath) -> dict[str, Any]:
+    """Return what the store tells of a file: its size, when it was written and, in most, its version."""
+    file.fs.invalidate_cache(file.parent.path)
+    return dict(file.fs.info(file.path))
 
 
 def finished_until(folder: ObjectStoragePath) -> int:

@@ -26,6 +26,7 @@ from airflow_provider_visma.exceptions import (
     VismaTransientError,
     VismaUnknownOutcomeError,
 )
+from airflow_provider_visma.storage import StagedFile
 from tests.integration.hour_uploads import (
     ADD,
     Hours,
@@ -454,6 +455,27 @@ def test_file_and_ledger_may_be_in_an_object_store(
     rejected = ObjectStoragePath(result["rejected_file"])
     assert NOWHERE.encode() in rejected.fs.cat_file(rejected.path)
     assert hours.rows == as_counter(rows[:11])
+
+
+def test_a_file_that_is_still_being_written_is_left_for_a_retry(
+    hours: Hours, task: Task, rows: list[Row], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "hours.csv"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[:5]))
+    write = StagedFile.write
+
+    def while_another_writes(staged: StagedFile, piece: bytes) -> None:
+        write(staged, piece)
+        path.write_text("".join(lines))
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(StagedFile, "write", while_another_writes)
+        with pytest.raises(VismaTransientError, match="was written to while it was read"):
+            task.run()
+    assert hours.sent == 0
+    task.run()
+    assert hours.rows == as_counter(rows)
 
 
 def test_a_missing_file_is_a_permanent_error(task: Task) -> None:
