@@ -141,4 +141,33 @@ SEVERA: dict[str, Any] = {
     },
 }
 
-CONNECTION_TYPES: tuple[dict[str, Any], ...] = (NMBRS, DIALOG, VISMA_HRM, SEVERA)
+ORBIT_REPORTING: dict[str, Any] = {
+    "connection-type": "teamleader_orbit_reporting",
+    "hook-class-name": "airflow_provider_visma.hooks.orbit_reporting.OrbitReportingHook",
+    "hook-name": "Teamleader Orbit reporting",
+    "ui-field-behaviour": {
+        "hidden-fields": ["schema", "port"],
+        "relabeling": {"host": "Server name", "login": "User name"},
+        "placeholders": {"host": "acme.orbit.teamleader.eu"},
+    },
+    "conn-fields": {
+        **_NETWORK_FIELDS,
+        "timeout": _optional(
+            "Time-out (s)",
+            "Seconds to wait for the next byte; reports are computed when they are asked for. Default 300.",
+            type="integer",
+            minimum=1,
+        ),
+        "test_server": _optional(
+            "Test server",
+            "Accept an address outside of orbit.teamleader.eu, http too. Only for a test server.",
+            type="boolean",
+        ),
+        "tenant": _optional(
+            "Tenant of the test server",
+            "How a test server's tenant is called in the addresses of assets. Default: its host.",
+        ),
+    },
+}
+
+CONNECTION_TYPES: tuple[dict[str, Any], ...] = (NMBRS, DIALOG, VISMA_HRM, SEVERA, ORBIT_REPORTING)

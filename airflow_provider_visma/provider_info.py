@@ -11,6 +11,7 @@ _INTEGRATIONS = {
     "Dialog": ("dialog", "https://www.dialog.nl"),
     "Visma.net HRM & Payroll": ("hrm", "https://api.analytics1.hrm.visma.net/docs/openapi.html"),
     "Visma Severa": ("severa", "https://support.severa.com/en/support/solutions/articles/77000546949"),
+    "Teamleader Orbit": ("orbit", "https://www.teamleader.eu/en/orbit"),
 }
 
 
@@ -31,13 +32,15 @@ def get_provider_info() -> dict[str, Any]:
     return {
         "package-name": "airflow-provider-visma",
         "name": "Visma",
-        "description": "Nmbrs, Dialog, Visma.net HRM & Payroll and Visma Severa.",
+        "description": "Nmbrs, Dialog, Visma.net HRM & Payroll, Visma Severa and Teamleader Orbit.",
         "integrations": [
             {"integration-name": name, "external-doc-url": url, "tags": ["service"]}
             for name, (_, url) in _INTEGRATIONS.items()
         ],
-        "hooks": _modules("hooks", "nmbrs", "dialog", "hrm", "severa"),
-        "operators": _modules("operators", "nmbrs", "dialog", "hrm", "severa", "severa_call", "severa_hours"),
+        "hooks": _modules("hooks", "nmbrs", "dialog", "hrm", "severa", "orbit_reporting"),
+        "operators": _modules(
+            "operators", "nmbrs", "dialog", "hrm", "severa", "severa_call", "severa_hours", "orbit_reporting"
+        ),
         "sensors": _modules("sensors", "hrm"),
         "triggers": _modules("triggers", "hrm"),
         "connection-types": list(CONNECTION_TYPES),

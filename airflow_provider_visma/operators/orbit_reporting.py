@@ -1,0 +1,300 @@
+"""Exports of Teamleader Orbit's reports: one report to one file, with the columns that it turns out to have.
+
+Nothing is published before the whole feed has been read and its columns have been compared with those of the
+copy before. The state refers to a copy only after its manifest is there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from airflow.sdk import ObjectStoragePath
+
+from airflow_provider_visma.column_changes import ColumnChanges, KnownColumns
+from airflow_provider_visma.csv_files import require_parquet
+from airflow_provider_visma.exceptions import (
+    VismaContentError,
+    VismaGuardError,
+    VismaRequestError,
+    VismaStorageError,
+)
+from airflow_provider_visma.export_assets import ORBIT_REPORTING, Watermark
+from airflow_provider_visma.feed_files import ColumnKinds, stage_feed
+from airflow_provider_visma.operators._exports import ExportingOperator
+from airflow_provider_visma.row_files import FORMATS
+from airflow_provider_visma.storage import Publication, published_earlier, read_manifest, run_folder
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_provider_visma.hooks.orbit_reporting import OrbitReportingHook
+
+_SYSTEM = "Teamleader Orbit"
+_LONGEST_TEXT = 1000
+
+
+class OrbitReportExportOperator(ExportingOperator):
+    """Export a report that users defined in Orbit, and publish it whole or not at all.
+
+    The columns are those of the feed, with its types; they are known only when the last row has come. They
+    are compared with those of the copy that this task published before, and the manifest says which came,
+    went or changed their type.
+
+    Files: ``<destination>/<name>/run_id=<run id>/rows.<format>``, and ``_manifest.json`` last. Each copy is
+    an event of the asset ``visma://orbit-reporting/<tenant>/<name>``.
+
+    :param report: its id, ``RP`` and 13 characters, or another name that the service document lists.
+        (templated)
+    :param destination: any address that ObjectStoragePath takes. (templated)
+    :param query: options of OData, such as ``{"$filter": "Hours gt 8"}``; a server that does not know them
+        may ignore them without a word. (templated)
+    :param export_name: folder and asset of this export; the report where None. Several exports of one report
+        need one each. (templated)
+    :param max_age: when the copy that this task published to the same destination is younger, the server is
+        not asked, and that copy's manifest is the result. No event is sent then.
+    :param on_column_change: ``fail`` before anything is published, or ``warn``. (templated)
+    :param file_format: ``parquet``, ``jsonl`` or ``csv``. (templated)
+    :param staging_dir: directory on the worker with room for the file, where the destination is not local.
+    :param orbit_reporting_conn_id: a connection of type ``teamleader_orbit_reporting``.
+    """
+
+    template_fields: Sequence[str] = (
+        "report",
+        "destination",
+        "query",
+        "export_name",
+        "on_column_change",
+        "file_format",
+    )
+    assets = ORBIT_REPORTING
+    conn_id_field = "orbit_reporting_conn_id"
+    default_conn_id = "teamleader_orbit_reporting_default"
+    keeps_watermark = True
+
+    def __init__(
+        self,
+        *,
+        report: str,
+        destination: str,
+        query: Mapping[str, Any] | None = None,
+        export_name: str | None = None,
+        max_age: timedelta | None = None,
+        on_column_change: str = "warn",
+        file_format: str = "parquet",
+        staging_dir: str | None = None,
+        orbit_reporting_conn_id: str = default_conn_id,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(conn_id=orbit_reporting_conn_id, **kwargs)
+        self.report = report
+        self.destination = destination
+        self.query = query
+        self.export_name = export_name
+        self.max_age = max_age
+        self.on_column_change = on_column_change
+        self.file_format = file_format
+        self.staging_dir = staging_dir
+        self.orbit_reporting_conn_id = orbit_reporting_conn_id
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Read, compare, publish and announce, unless there is a copy that is young enough.
+
+        :return: the manifest, and ``reused``.
+        """
+        self._check()
+        hook = self._hook()
+        folder = run_folder(self.destination, self._name, run_id=str(context["run_id"]))
+        state = Watermark(
+            context, asset=ORBIT_REPORTING.watermarks(self.orbit_reporting_conn_id), name=self._name
+        )
+        started_at = self._now()
+        before = self._last_copy(hook, state)
+        if before is not None and self._is_young(before, folder, started_at):
+            self.log.info("The copy is young enough", uri=before["uri"], started_at=before["started_at"])
+            self.published_uri = before["uri"]
+            if before["uri"] == str(folder):  # by a try of this run that ended before it could tell
+                self._tell(context, hook, before)
+            return {**before, "reused": True}
+        manifest = self._land(context, hook, folder, started_at=started_at, before=before)
+        self._remember(state, manifest)
+        self._tell(context, hook, manifest)
+        return {**manifest, "reused": False}
+
+    @property
+    def _name(self) -> str:
+        name = quote(self.export_name or self.report, safe="")
+        if not name or name.startswith("."):
+            raise self._wrong(f"{name[:80]!r} is no name for a folder", "Give an export_name.")
+        return name
+
+    def _check(self) -> None:
+        if self.file_format not in FORMATS:
+            raise self._wrong(
+                f"{self.file_format!r} is not a file format", f"Give one of {', '.join(FORMATS)}."
+            )
+        if self.on_column_change not in ("fail", "warn"):
+            raise self._wrong(f"on_column_change is {self.on_column_change!r}", "Give 'fail' or 'warn'.")
+        if self.file_format == "parquet":
+            require_parquet()
+
+    def _last_copy(self, hook: OrbitReportingHook, state: Watermark) -> dict[str, Any] | None:
+        """Return the manifest of the copy that was published last, None where there is none (any more)."""
+        stored = state.get()
+        if not isinstance(stored, dict) or stored.get("scope") != self._scope(hook):
+            return None
+        place = str(stored["uri"])
+        try:
+            manifest = read_manifest(ObjectStoragePath(place))
+        except VismaContentError:
+            manifest = None
+        except OSError as error:
+            raise VismaStorageError(
+                f"the manifest of the last copy could not be read ({type(error).__name__})",
+                operation=place,
+                advice="Nothing was asked or published; a retry reads it again.",
+            ) from error
+        if manifest is None or manifest.get("scope") != stored["scope"]:
+            self.log.warning("The last copy is not there any more: no columns to compare with", uri=place)
+            return None
+        return manifest
+
+    def _is_young(self, copy: Mapping[str, Any], folder: ObjectStoragePath, now: datetime) -> bool:
+        if self.max_age is None or copy["format"] != self.file_format:
+            return False
+        if str(ObjectStoragePath(copy["uri"]).parent) != str(folder.parent):
+            return False
+        age = now - _moment(copy)
+        return timedelta(0) <= age < self.max_age
+
+    def _land(
+        self,
+        context: Context,
+        hook: OrbitReportingHook,
+        folder: ObjectStoragePath,
+        *,
+        started_at: datetime,
+        before: Mapping[str, Any] | None,
+    ) -> dict[str, Any]:
+        # lxml is not needed where a DAG is parsed.
+        from airflow_provider_visma.protocols.odata3 import FeedReader
+
+        ti = context["ti"]
+        task, map_index = f"{ti.dag_id}.{ti.task_id}", getattr(ti, "map_index", -1)
+        self._check_folder(hook, folder, task=task, map_index=map_index)
+        reader = FeedReader()
+        known = KnownColumns.of(before)
+        kinds = ColumnKinds(lambda: known.told(reader.columns))
+        with Publication(
+            folder, staging_dir=Path(self.staging_dir) if self.staging_dir else None
+        ) as publication:
+            staged = stage_feed(
+                publication,
+                f"rows.{self.file_format}",
+                hook.rows(self.report, query=self.query, reader=reader),
+                file_format=self.file_format,
+                kinds=kinds,
+            )
+            now = known.now(kinds.kinds, with_values=kinds.with_values)
+            changes = self._changes(known, now) if before is not None else None
+            return publication.publish(
+                {
+                    "kind": "orbit-report",
+                    "task": task,
+                    "map_index": map_index,
+                    "tenant": hook.service.tenant,
+                    "report": self.report,
+                    "scope": self._scope(hook),
+                    "started_at": started_at.isoformat(),
+                    "format": self.file_format,
+                    "header": list(now.kinds),
+                    "rows": staged.rows,
+                    "columns": dict(now.kinds),
+                    "without_value": sorted(now.without_value),
+                    "types": reader.types,
+                    "blanks": dict(reader.blanks),
+                    "count": reader.count,
+                    "column_changes": changes.to_json() if changes is not None else None,
+                    "previous": {"uri": before["uri"], "rows": before["rows"]} if before else None,
+                }
+            )
+
+    def _changes(self, before: KnownColumns, now: KnownColumns) -> ColumnChanges:
+        """Return what became of the columns, unless that is to stop the task.
+
+        :raises VismaGuardError: it is.
+        """
+        changes = ColumnChanges.between(before, now)
+        if changes:
+            said = str(changes)[:_LONGEST_TEXT]
+            if self.on_column_change == "fail":
+                raise VismaGuardError(
+                    f"the columns are not those of the last copy: {said}",
+                    system=_SYSTEM,
+                    conn_id=self.orbit_reporting_conn_id,
+                    operation=f"report {self.report}",
+                    advice="Nothing was published. Have the report corrected in Orbit, or accept its columns"
+                    " by running once with on_column_change='warn'.",
+                )
+            self.log.warning("The report's columns changed: %s", said)
+        return changes
+
+    def _check_folder(
+        self, hook: OrbitReportingHook, folder: ObjectStoragePath, *, task: str, map_index: int
+    ) -> None:
+        earlier = published_earlier(folder, task=task, system=_SYSTEM)
+        if earlier and earlier.get("map_index") != map_index and earlier.get("scope") != self._scope(hook):
+            raise self._wrong(
+                "another instance of this mapped task landed in the same folder",
+                "Give each an export_name of its own: several exports of one report need one each.",
+            )
+
+    def _scope(self, hook: OrbitReportingHook) -> str:
+        """Return a digest of what is read: copies of one scope can be compared."""
+        read = [hook.service.address, self.report, dict(self.query or {})]
+        return hashlib.sha256(json.dumps(read, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+    def _remember(self, state: Watermark, manifest: Mapping[str, Any]) -> None:
+        stored = state.get()
+        is_same = isinstance(stored, dict) and stored.get("scope") == manifest["scope"]
+        if isinstance(stored, dict) and is_same and _moment(stored) > _moment(manifest):
+            self.log.info("A later run has published its copy already", uri=stored["uri"])
+            return
+        state.advance(basis=stored, to={name: manifest[name] for name in ("scope", "uri", "started_at")})
+
+    def _tell(self, context: Context, hook: OrbitReportingHook, manifest: dict[str, Any]) -> None:
+        self._announce(
+            context,
+            manifest,
+            conn_id=self.orbit_reporting_conn_id,
+            owner=hook.service.tenant,
+            name=self._name,
+        )
+
+    def _hook(self) -> OrbitReportingHook:
+        # Its imports are too heavy for when a DAG is parsed.
+        from airflow_provider_visma.hooks.orbit_reporting import OrbitReportingHook
+
+        return OrbitReportingHook(self.orbit_reporting_conn_id)
+
+    def _now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def _wrong(self, message: str, advice: str) -> VismaRequestError:
+        return VismaRequestError(
+            message,
+            system=_SYSTEM,
+            conn_id=self.orbit_reporting_conn_id,
+            operation=f"report {self.report}",
+            advice=advice,
+        )
+
+
+def _moment(copy: Mapping[str, Any]) -> datetime:
+    """Return when a copy was asked for."""
+    return datetime.fromisoformat(copy["started_at"])
