@@ -7,7 +7,7 @@ from contextlib import closing
 from functools import cache
 from http.client import HTTPConnection, HTTPMessage, IncompleteRead
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import pytest
 import requests
@@ -17,6 +17,7 @@ from lxml import etree
 from visma_sandbox.client import SandboxProcess, start_sandbox
 from visma_sandbox.nmbrs_faults import CODE_TEXTS, ENVELOPE_NAMESPACE
 from visma_sandbox.nmbrs_wsdl import namespace
+from visma_sandbox.orbit_reporting.edm import COMPLEX_TYPES
 from visma_sandbox.severa.contract import SERVICE_NAMESPACE
 
 
@@ -236,6 +237,84 @@ class SeveraFaultRead(NamedTuple):
     description: str | None
 
 
+class OrbitReader:
+    """The least a reader of Orbit's reports can be: whole documents, and the types that it is told."""
+
+    atom = "{http://www.w3.org/2005/Atom}"
+    meta = "{http://schemas.microsoft.com/ado/2007/08/dataservices/metadata}"
+
+    def __init__(self, sandbox: SandboxProcess) -> None:
+        self.sandbox = sandbox
+        connection = sandbox.connections()["teamleader_orbit_reporting_default"]
+        self.account = connection["login"], connection["password"]
+        self.url = f"{connection['host']}/odata.svc/"
+
+    def get(self, path: str = "", **wishes: Any) -> requests.Response:
+        return requests.get(urljoin(self.url, path), **{"auth": self.account, "timeout": 30, **wishes})
+
+    def counts(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.sandbox.counts()["orbit_reporting"]
+        return found
+
+    def told(self, report: str, top: int = 100_000) -> list[dict[str, Any]]:
+        """The rows as the control endpoint has them."""
+        answer = requests.get(
+            f"{self.sandbox.url}/_control/orbit_reporting/rows/{report}?top={top}", timeout=30
+        )
+        rows: list[dict[str, Any]] = answer.json()
+        return rows
+
+    def pages(self, path: str) -> Iterator[etree._Element]:
+        """The documents of a report, by their next links."""
+        address: str | None = urljoin(self.url, path)
+        while address is not None:
+            answer = self.get(address)
+            assert answer.status_code == 200, answer.text
+            feed = etree.fromstring(answer.content)
+            yield feed
+            links = feed.findall(f"{self.atom}link[@rel='next']")
+            base = feed.get("{http://www.w3.org/XML/1998/namespace}base", answer.url)
+            address = urljoin(base, links[0].get("href")) if links else None
+
+    def rows(self, path: str, columns: dict[str, str]) -> list[dict[str, Any]]:
+        """The rows in those documents; what has no element has no key."""
+        return [
+            {
+                name.localname: self._value(each, columns[name.localname])
+                for each, name in self._children(found)
+            }
+            for feed in self.pages(path)
+            for entry in feed.findall(f"{self.atom}entry")
+            for found in [self.properties(entry)]
+        ]
+
+    def properties(self, entry: etree._Element) -> etree._Element:
+        beside = entry.find(f"{self.meta}properties")
+        within = entry.find(f"{self.atom}content/{self.meta}properties")
+        assert (beside is None) != (within is None)
+        return within if beside is None else beside
+
+    def peak_memory(self) -> int:
+        return peak_memory(self.sandbox)
+
+    def _children(self, parent: etree._Element) -> Iterator[tuple[etree._Element, etree.QName]]:
+        return ((each, etree.QName(each)) for each in parent.iterchildren("*"))
+
+    def _value(self, element: etree._Element, kind: str) -> Any:
+        if element.get(f"{self.meta}null") == "true":
+            return None
+        if kind.startswith("Collection("):
+            of = kind[len("Collection(") : -1]
+            return [self._value(each, of) for each in element.iterchildren("*")]
+        if kind in COMPLEX_TYPES:
+            found = {name.localname: each for each, name in self._children(element)}
+            members = COMPLEX_TYPES[kind]
+            return [
+                self._value(found[each.name], each.type) if each.name in found else None for each in members
+            ]
+        return element.text or ""
+
+
 def peak_memory(sandbox: SandboxProcess) -> int:
     """Bytes the sandbox's process has held at most."""
     with open(f"/proc/{sandbox.pid}/status") as status:
@@ -283,6 +362,17 @@ def nmbrs(running_nmbrs: SandboxProcess) -> NmbrsClient:
 @pytest.fixture
 def severa(sandbox: SandboxProcess) -> SeveraClient:
     return SeveraClient(sandbox)
+
+
+@pytest.fixture
+def orbit(sandbox: SandboxProcess) -> OrbitReader:
+    return OrbitReader(sandbox)
+
+
+@pytest.fixture
+def large_orbit() -> Iterator[OrbitReader]:
+    with start_sandbox(employees=100) as sandbox:
+        yield OrbitReader(sandbox)
 
 
 @pytest.fixture

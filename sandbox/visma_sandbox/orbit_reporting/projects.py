@@ -65,7 +65,7 @@ def project(seed: int, index: int) -> Project:
     """The project at `index`; the same in every report."""
     bits = mix(seed + 101, index)
     name = f"{_WORKS[bits % len(_WORKS)]} {index + 1}"
-    company = COMPANIES[(bits >> 12) % len(COMPANIES)]
+    company = COMPANIES[index % len(COMPANIES)]
     return Project(identifier("PR", seed + 101, index), f"P{2024_0001 + index}", name, company)
 
 
