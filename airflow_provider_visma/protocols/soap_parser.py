@@ -96,6 +96,7 @@ class AnswerParser:
             else:
                 self._parser.feed(piece)
         except etree.XMLSyntaxError as error:
+            error.error_log = self._parser.feed_error_log
             raise _damaged(error) from None
         if next(self._parser.read_events(), None) is not None:
             raise VismaContentError("the answer holds a processing instruction, which SOAP forbids")
@@ -128,6 +129,7 @@ class AnswerParser:
         try:
             root = self._parser.close()
         except etree.XMLSyntaxError as error:
+            error.error_log = self._parser.feed_error_log
             raise _damaged(error) from None
         _check_bounds(root, _TOO_DEEP_ROOT)
         if root.tag not in ENVELOPES:
@@ -164,6 +166,7 @@ class ItemParser:
         try:
             return etree.fromstring(b"%b>%b</box>" % (self._start, items.encode()), self._parser)
         except etree.XMLSyntaxError as error:
+            error.error_log = self._parser.error_log
             raise _damaged(error) from None
 
 
@@ -211,7 +214,10 @@ _LIMITS = (etree.ErrorTypes.ERR_RESOURCE_LIMIT, etree.ErrorTypes.ERR_NAME_TOO_LO
 
 
 def _damaged(error: etree.XMLSyntaxError) -> VismaError:
-    """Tell a damaged answer, which a retry may get whole, from one that passes a limit of libxml2."""
+    """Tell a damaged answer, which a retry may get whole, from one that passes a limit of libxml2.
+
+    :param error: with its own parser's log, since lxml gives it that of all parsers of this thread.
+    """
     # The log tells more than the error, which may be only that there is no element after all that.
     log = cast("Iterable[etree._LogEntry]", error.error_log)
     codes = {getattr(error, "code", None), *(entry.type for entry in log)}

@@ -39,6 +39,18 @@ def test_no_truncation_of_three_employees_is_accepted_at_any_byte() -> None:
     assert accepted == []
 
 
+@pytest.mark.parametrize("head", ["", "<!-- -->"], ids=["in an item cut out", "in the whole answer"])
+@pytest.mark.parametrize(
+    "damaged", [THREE[:-60], spoilt("</LastName>", "</FirstName>")], ids=["cut", "spoilt"]
+)
+def test_a_damaged_answer_may_come_whole_next_time_whatever_came_before_it(damaged: bytes, head: str) -> None:
+    for unusable in (in_name("&kanarie;"), in_name("<x>" * 300)):
+        with pytest.raises(VismaContentError):
+            read(unusable)
+    with pytest.raises(VismaIncompleteAnswerError):
+        read(spoilt("<soap:Body>", f"{head}<soap:Body>", damaged))
+
+
 def test_no_truncation_of_a_long_answer_is_accepted_around_its_pieces() -> None:
     body = answer(*(person(number) for number in range(2000)))
     edges = [edge + offset for edge in range(65536, len(body), 65536) for offset in range(-2, 3)]
