@@ -286,12 +286,18 @@ def test_a_guid_is_never_changed(severa) -> None:
 @pytest.mark.parametrize("days", [1, 3, 20, 60, 130])
 def test_every_invoice_changed_in_a_frame_is_in_it(severa, days: int) -> None:
     found = []
-    for step in range(220 // days + 1):
-        start = datetime(2026, 5, 1) + timedelta(days=days * step)
+    frames = min(220 // days + 1, 30)
+    end = datetime(2026, 12, 1)
+    for step in range(frames):
+        start = end - timedelta(days=days * (step + 1))
         frame = {"startDate": start, "endDate": start + timedelta(days=days, minutes=-1)}
         found += [row["GUID"] for row in ask(severa, "IInvoice.GetInvoicesByDate", **frame) or ()]
 
-    assert sorted(found) == sorted(row["GUID"] for row in ask(severa, "IInvoice.GetInvoicesByDate"))
+    together = {"startDate": start} if days * frames < 220 else {}
+    assert found
+    assert sorted(found) == sorted(
+        row["GUID"] for row in ask(severa, "IInvoice.GetInvoicesByDate", **together)
+    )
 
 
 def test_new_only_leaves_out_what_was_only_changed(severa) -> None:

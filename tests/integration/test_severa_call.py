@@ -161,6 +161,7 @@ def test_a_write_that_was_refused_may_be_tried_again(severa: SandboxProcess, tas
 def test_a_service_that_cannot_be_reached_is_a_passing_error_of_a_write_too(
     task: Task, monkeypatch: pytest.MonkeyPatch, severa: SandboxProcess
 ) -> None:
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
     hook = SeveraHook()
     hook.call("IAPI", "GetVersion")
     connection = {**severa.connections()["severa_default"], "host": "http://127.0.0.1:9"}
