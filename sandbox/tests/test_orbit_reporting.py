@@ -218,6 +218,7 @@ def test_every_form_says_the_same(small, report: str, form: list[str]) -> None:
         ("bare", "<entry><content", "<author>"),
         ("media", 'src="RP7K2M9XW4H1TQZ(9007199254740993L)/$value" /><m:properties>', "</content>"),
         ("expanded", "<m:inline></m:inline>", None),
+        ("extended", '<m:action metadata="$metadata#Reports.Close"', "<entry>"),
         ("indented", "<!-- <entry> -->", "><d:"),
         ("no_declaration", "<feed", "<?xml"),
         ("bom", "\ufeff<?xml", None),

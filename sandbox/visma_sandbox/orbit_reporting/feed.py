@@ -156,7 +156,9 @@ class Feed:
                 else f"<{a}id>{base}{own}</{a}id>{gap}{category}{gap}"
                 f'<{a}link rel="edit" title="{report.id}" href="{near}" />{gap}'
             )
-            return f"{gap}<{a}entry{entry_base}>{gap}{ids}{links}{title}{source}{content}{properties}"
+            etag, more = _extension(form, near) if "extended" in loose else ("", "")
+            said = f"{ids}{more}{links}{title}{source}{content}"
+            return f"{gap}<{a}entry{entry_base}{etag}>{gap}{said}{properties}"
 
         closing = "" if media else f"</{a}content>{gap}"
         return before, f"{gap}</{form.meta}:properties>{gap}{closing}</{a}entry>"
@@ -176,6 +178,26 @@ def _spoil(
 ) -> None:
     place = names.index(spoilt["column"]) if "column" in spoilt else 0
     properties[place] = cells[place](str(spoilt.get("value", "not a value")))
+
+
+def _extension(form: Form, own: str) -> tuple[str, str]:
+    """An attribute and elements that an entry may have besides, and that say nothing of its row.
+
+    The last is of a namespace that nobody knows: it looks like properties, and is none.
+    """
+    a, m, gap = form.atom, form.meta, form.gap
+    bound = form.bindings if "prefix_per_entry" in form.loose else ""
+    stream = f'rel="{DATA_NAMESPACE}/mediaresource/Photo" type="image/png" title="Photo"'
+    association = f'rel="{DATA_NAMESPACE}/relatedlinks/Owner" type="application/xml" title="Owner"'
+    action = f'metadata="$metadata#Reports.Close" title="Close" target="{own}/Close"'
+    elements = (
+        f'<{a}link {stream} href="{own}/Photo" />',
+        f'<{a}link {association} href="{own}/$links/Owner" />',
+        f"<{m}:action{bound} {action} />",
+        f"<{a}summary>Not a property</{a}summary>",
+        '<x:properties xmlns:x="urn:example:extension"><x:RowID>-1</x:RowID></x:properties>',
+    )
+    return f' {m}:etag="W/&quot;1&quot;"{bound}', gap.join((*elements, ""))
 
 
 def _expansion(key: Column, form: Form) -> Callable[[int, str], str]:

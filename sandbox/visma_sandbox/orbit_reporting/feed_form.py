@@ -27,6 +27,7 @@ LOOSE: Final = frozenset(
         "bare",  # entries without id, category, links, title, updated and author
         "media",  # media entries: the properties are beside the content
         "expanded",  # links with entries and feeds inline
+        "extended",  # actions, named streams, association links, etags, and elements of nobody's
         "indented",  # line breaks, comments and processing instructions between elements
         "no_declaration",  # no <?xml … ?>
         "bom",  # a byte order mark
