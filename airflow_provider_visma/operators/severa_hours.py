@@ -273,8 +273,9 @@ class SeveraHourEntriesOperator(VismaOperator):
         for number, row in self._rows(copy):
             if (rejection := ledger.rejected.get(number)) is None:
                 continue
-            reason = ": ".join(filter(None, (rejection.error, rejection.reason)))
-            told = dict(zip(REJECTED_COLUMNS, (number, reason, rejection.code), strict=True))
+            # The service's own words come first: who corrects hours knows no classes of errors.
+            why = (rejection.reason or rejection.error, rejection.code or rejection.error)
+            told = dict(zip(REJECTED_COLUMNS, (number, *why), strict=True))
             if as_csv and not staged.rows:
                 staged.write(csv_line([*(name for name in row if name not in told), *told]))
             whole = {**{name: value for name, value in row.items() if name not in told}, **told}

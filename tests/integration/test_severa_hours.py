@@ -232,7 +232,7 @@ def test_a_rejected_row_is_told_with_its_reason_and_the_rest_goes_on(
     (told,) = read_csv(result["rejected_file"])
     assert {name: told[name] for name in rows[0]} == wrong[4]
     assert (told["rejected_row"], told["rejected_code"]) == ("5", "ValidationException")
-    assert told["rejected_reason"].startswith("VismaRequestError: ")
+    assert told["rejected_reason"] == "HourEntry.PhaseGUID: unknown", "the service's own words"
     corrected = write_csv(tmp_path / "corrected.csv", [{**told, "PhaseGUID": rows[4]["PhaseGUID"]}])
     assert Task(destination, corrected).run()["accepted"] == 1
     assert hours.rows == as_counter(rows)
