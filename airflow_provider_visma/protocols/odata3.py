@@ -6,9 +6,12 @@ only after the iterator has ended without an error: a feed that breaks off never
 
 from __future__ import annotations
 
+import re
+from codecs import getincrementaldecoder
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -23,8 +26,10 @@ from airflow_provider_visma.protocols.odata3_parser import (
     ODataError,
     ODataParser,
     refuse_v4,
+    strict_parser,
     utf8_pieces,
 )
+from airflow_provider_visma.protocols.odata3_plain import NotPlainError, PlainEntries, has_other_markup
 from airflow_provider_visma.protocols.odata3_values import (
     DATA,
     METADATA,
@@ -37,6 +42,7 @@ from airflow_provider_visma.protocols.odata3_values import (
     type_of,
     value_of,
 )
+from airflow_provider_visma.protocols.soap_parser import ItemParser
 
 __all__ = [
     "Collection",
@@ -60,6 +66,8 @@ _APP = ("http://www.w3.org/2007/app", "http://purl.org/atom/app#")
 _BASE = "{http://www.w3.org/XML/1998/namespace}base"
 _NEXT = ("next", "http://www.iana.org/assignments/relation/next")
 _MAX_COLUMNS = 10_000
+_LONGEST_PLAIN = 1024 * 1024  # characters of one entry and one piece
+_FIRST_ENTRY = re.compile(rb"<((?:[\w.-]+:)?entry)(?=[\s/>])")
 
 _Key = tuple[str, str | None]  # tag and type, as written
 
@@ -113,8 +121,10 @@ class FeedReader:
         """
         parser = ODataParser()
         self.next_link, self._box = None, None
+        stream = utf8_pieces(pieces)
+        rest = yield from self._plain_rows(parser, stream)
         pending = 0
-        for piece in utf8_pieces(pieces):
+        for piece in chain(rest, stream):
             parser.feed(piece)
             pending += len(piece)
             # The last element is left alone: libxml2 may still be writing into it.
@@ -136,6 +146,44 @@ class FeedReader:
             raise VismaContentError("the answer is neither a feed nor an entry nor a value")
         if self.next_link is not None:
             self.next_link = resolved(self.next_link, base)
+
+    def _plain_rows(
+        self, parser: ODataParser, stream: Iterator[bytes]
+    ) -> Generator[dict[str, Any], None, tuple[bytes, ...]]:
+        """Yield the rows of entries in their plain form, past the parser; return the bytes left to it."""
+        plain, begun = _begin_plain(parser, next(stream, b""))
+        if plain is None:
+            return (begun,) if begun else ()
+        others = ItemParser(parser.root.nsmap)  # type: ignore[union-attr]  # it is there where plain is
+        decoder = getincrementaldecoder("utf-8")()
+        text, at, read_by_parser, before = "", 0, 0, self.read
+        for piece in chain([begun], stream):
+            begun = decoder.getstate()[0]
+            try:
+                text, at = text[at:] + decoder.decode(piece), 0
+            except UnicodeDecodeError:
+                return (text[at:].encode() + begun + piece,)
+            # Where most are others, a single parser is faster.
+            mostly_others = read_by_parser > max((self.read - before) // 2, 50)
+            if mostly_others or has_other_markup(text) or len(text) > _LONGEST_PLAIN:
+                break
+            try:
+                while True:
+                    while (found := plain.read(text, at)) is not None:
+                        row, at = found
+                        self.read += 1
+                        yield row
+                    if (end := plain.end_of_other(text, at)) is None:
+                        break
+                    read_by_parser += 1
+                    box = others.parse(text[at:end])
+                    parser.check(box, says_error=True)
+                    yield from map(self._row, box)
+                    plain.learn(text[at:end], self._texts, self._nulls)
+                    at = end
+            except NotPlainError:
+                break
+        return (text[at:].encode() + decoder.getstate()[0],)
 
     def _take(self, parser: ODataParser, feed: etree._Element, *, whole: bool) -> Iterator[dict[str, Any]]:
         """Yield the rows among the children of *feed* that are whole, and remove them.
@@ -250,6 +298,34 @@ class FeedReader:
         else:
             name, row[name] = self._learn(element, (element.tag, element.get(TYPE)))
         yield row
+
+
+def _begin_plain(parser: ODataParser, first: bytes) -> tuple[PlainEntries | None, bytes]:
+    """Feed what comes before the entries; return what finds them, None where nothing can, and the rest.
+
+    :param first: the first 64 KiB or more, or all there is.
+    """
+    start = _FIRST_ENTRY.search(first)
+    if start is None:
+        return None, first
+    opening, rest = first[: start.start()], first[start.start() :]
+    parser.feed(opening)
+    root = _feed(parser.root)
+    name = start[1].decode(errors="replace")
+    prefix = name.rpartition(":")[0] or None
+    if root is None or root.nsmap.get(prefix) != ATOM or not _is_open(opening, root):
+        return None, rest
+    return PlainEntries(root.nsmap, name), rest
+
+
+def _is_open(opening: bytes, root: etree._Element) -> bool:
+    """Whether nothing but the root is open where *opening* ends: then its end tag makes a document of it."""
+    end = f"</{root.prefix}:feed>" if root.prefix else "</feed>"
+    try:
+        etree.fromstring(opening + end.encode(), strict_parser())
+    except etree.XMLSyntaxError:
+        return False
+    return True
 
 
 def _feed(root: etree._Element | None) -> etree._Element | None:

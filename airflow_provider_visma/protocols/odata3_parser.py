@@ -117,12 +117,13 @@ class ODataParser:
         self.check(root)
         return root
 
-    def check(self, element: etree._Element) -> None:
+    def check(self, element: etree._Element, *, says_error: bool = False) -> None:
         """Refuse errors, too many attributes and too much depth.
 
         :param element: the root, or a box with children of the root.
+        :param says_error: look for an error though none was fed.
         """
-        if self._says_error and (found := _FIRST_ERROR(element)):
+        if (says_error or self._says_error) and (found := _FIRST_ERROR(element)):
             raise _told(InStreamError("the service reported an error in its answer"), found[0])
         if _MANY_ATTRIBUTES_OR_DEEP(element):
             if _ATTRIBUTES(element):
@@ -140,6 +141,11 @@ class ODataParser:
         # The error's own log is the thread's, which remembers the documents before.
         error.error_log = self._parser.feed_error_log
         return _damaged(error)
+
+
+def strict_parser() -> etree.XMLParser:
+    """Return a parser of whole documents as strict as this one."""
+    return etree.XMLParser(**_STRICT)
 
 
 def refuse_other_documents(root: etree._Element) -> None:

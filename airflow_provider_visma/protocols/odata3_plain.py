@@ -1,0 +1,237 @@
+"""Entries in the one form that their server writes them in, read without building a tree.
+
+A server writes each entry alike: the same elements with the same attributes in the same order, and only the
+texts differ. A regular expression learned from an entry that the XML parser has read recognises exactly such
+entries, whole; it costs a fifth of a tree. Everything else stays with the parser: any other entry, and the
+feed around the entries, which it checks as if they had never been there. An entry taken out is balanced in
+itself, so what is left is well-formed only if the whole is.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_provider_visma.protocols.odata3_values import METADATA
+
+# No markup, no character that XML forbids, and no carriage return, which a parser turns into a line feed.
+_CHARACTERS = "<\\x00-\\x08\\x0b-\\x1f\ufffe\uffff"
+_TEXT = f"[^{_CHARACTERS}]*+"
+_VALUE = f'[^"{_CHARACTERS}]*+'
+# Other references are for the XML parser: most are errors, and HTML reads some numbers differently.
+_OTHER_REFERENCE = re.compile("&(?!(?:amp|lt|gt|quot|apos|#9|#10|#13|#x9|#xA|#xD);)")
+
+_NAME = r"[^\s<>/=\"'!?]+"
+_TAG = re.compile(
+    rf'<(?P<close>/?)(?P<name>{_NAME})(?P<attributes>(?: {_NAME}="[^"<]*")*) ?(?P<empty>/?)>(?P<text>[^<]*)'
+)
+_ATTRIBUTE = re.compile(rf' ({_NAME})="([^"<]*)"')
+_MOST_HEADS = 4
+_MOST_LESSONS = 40
+
+Key = tuple[str, str | None]  # tag and type, as written
+Texts = Mapping[Key, tuple[str, Callable[[str], Any] | None]]
+
+
+class NotPlainError(Exception):
+    """No expression can be learned from the entry, or only the XML parser can say where it ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Tag:
+    """A tag of a sample, with the text behind it."""
+
+    name: str
+    attributes: tuple[tuple[str, str], ...]
+    opens: bool
+    closes: bool
+    text: str
+
+
+def _tags(text: str) -> list[_Tag]:
+    tags, at = [], 0
+    while at < len(text):
+        found = _TAG.match(text, at)
+        if found is None:
+            raise NotPlainError
+        attributes = tuple(_ATTRIBUTE.findall(found["attributes"]))
+        if any(name.startswith("xmlns") for name, _ in attributes):
+            raise NotPlainError  # prefixes would mean something else inside
+        closes = bool(found["close"] or found["empty"])
+        tags.append(_Tag(found["name"], attributes, not found["close"], closes, found["text"]))
+        at = found.end()
+    return tags
+
+
+def _around(text: str) -> str:
+    """Return the expression for what is before or behind the properties: these tags with any texts."""
+    source = ""
+    tags = _tags(text)
+    skip = False
+    for tag, following in zip(tags, [*tags[1:], None], strict=True):
+        if skip:
+            skip = False
+            if tag.text.strip():
+                raise NotPlainError
+            continue
+        name = re.escape(tag.name)
+        written = "".join(f' {re.escape(attribute)}="{_VALUE}"' for attribute, _ in tag.attributes)
+        leaf = tag.opens and following is not None and not following.opens and following.name == tag.name
+        if tag.opens and (tag.closes or leaf):
+            source += rf"\s*+<{name}{written}(?:>{_TEXT}</{name}>| ?/>)"
+            skip = not tag.closes
+        else:
+            source += rf"\s*+<{name}{written}>" if tag.opens else rf"\s*+</{name}>"
+        if tag.text.strip() and not skip:
+            raise NotPlainError
+    return source
+
+
+class PlainEntries:
+    """Finds the entries of a feed in its text.
+
+    :param nsmap: namespaces in force inside the feed.
+    :param entry: the name of an entry as it is written there.
+    """
+
+    def __init__(self, nsmap: Mapping[str | None, str], entry: str) -> None:
+        self._nsmap = nsmap
+        self._metadata = next((prefix for prefix, name in nsmap.items() if prefix and name == METADATA), None)
+        self._order: list[str] = []
+        self._heads: list[str] = []
+        self._tail = ""
+        self._lessons = 0
+        self._parts: list[tuple[str, Callable[[str], Any] | None]] = []
+        self._entry: re.Pattern[str] | None = None
+        name = re.escape(entry)
+        self._start = re.compile(rf"<{name}(?=[\s/>])")
+        self._end = re.compile(rf"</{name}\s*+>")
+
+    def learn(self, sample: str, texts: Texts, nulls: Mapping[Key, str]) -> None:
+        """Take *sample*, an entry that the parser has read, for the form of others.
+
+        :param texts: what the reader knows of columns by tag and type where they are not null, the
+            latest type last.
+        :param nulls: the same where they are null.
+        """
+        if self._metadata is None or self._lessons >= _MOST_LESSONS:
+            return
+        self._lessons += 1
+        try:
+            head, properties, tail = self._split(sample)
+            source, end = _around(head), _around(tail)
+            names = self._names(properties)
+        except NotPlainError:
+            return
+        # The same end closes the same elements, so that any of the beginnings goes with it.
+        if self._heads and end != self._tail:
+            return
+        if source not in self._heads:
+            if len(self._heads) == _MOST_HEADS:
+                return
+            self._heads.append(source)
+        self._tail = end
+        for before, name in zip([None, *names], names, strict=False):
+            if name not in self._order:
+                self._order.insert(self._order.index(before) + 1 if before else 0, name)
+        self._compile(texts, nulls)
+
+    def _split(self, sample: str) -> tuple[str, str, str]:
+        mark = f"{self._metadata}:properties"
+        head, _, rest = sample.strip().partition(f"<{mark}>")
+        properties, _, tail = rest.rpartition(f"</{mark}>")
+        if not rest or not tail or mark in head + properties + tail:
+            raise NotPlainError
+        return head, properties.strip(), tail.strip()
+
+    def _names(self, properties: str) -> list[str]:
+        names = []
+        open_name = None
+        for tag in _tags(properties):
+            if tag.opens:
+                if open_name is not None:
+                    raise NotPlainError  # a complex value
+                names.append(tag.name)
+            open_name = None if tag.closes else tag.name
+            if open_name is None and tag.text.strip():
+                raise NotPlainError
+        if len(set(names)) < len(names):
+            raise NotPlainError
+        return names
+
+    def _tag(self, name: str) -> str:
+        prefix, _, local = name.rpartition(":")
+        return f"{{{self._nsmap.get(prefix or None, '')}}}{local}"
+
+    def _compile(self, texts: Texts, nulls: Mapping[Key, str]) -> None:
+        latest: dict[str, str | None] = {tag: type_name for tag, type_name in (*nulls, *texts)}  # noqa: C416
+        source, parts = "", []
+        for name in self._order:
+            tag = self._tag(name)
+            if tag not in latest:
+                continue
+            type_name = latest[tag]
+            column, convert = texts.get((tag, type_name), (tag.rpartition("}")[2], None))
+            written = re.escape(f' {self._metadata}:type="{type_name}"') if type_name is not None else ""
+            typed = f"(?<={written})" if written else ""
+            element = re.escape(name)
+            null = re.escape(f' {self._metadata}:null="true"')
+            if (tag, type_name) in texts:
+                content = f"{typed}>({_TEXT})</{element}>|({null}|{typed})"
+            else:  # it was always null: a text is for the parser
+                content = f"(?!)()|({null})"
+            source += rf"(?:\s*+<{element}(?:{written})?+(?:{content}(?: ?/>|></{element}>)))?+"
+            parts.append((column, convert))
+        mark = re.escape(f"{self._metadata}:properties")
+        heads = "|".join(self._heads)
+        self._entry = re.compile(rf"(?:{heads})\s*+<{mark}>{source}\s*+</{mark}>{self._tail}")
+        self._parts = parts
+
+    def read(self, text: str, at: int) -> tuple[dict[str, Any], int] | None:
+        """Return row and end of the entry at *at*, None where it is not plain or not all there."""
+        if self._entry is None or (found := self._entry.match(text, at)) is None:
+            return None
+        end = found.end()
+        references = text.find("&", at, end) >= 0
+        if references and _OTHER_REFERENCE.search(text, at, end):
+            return None
+        row: dict[str, Any] = {}
+        groups = iter(found.groups())
+        try:
+            for (column, convert), content, null in zip(self._parts, groups, groups, strict=True):
+                if content is not None:
+                    if references and "&" in content:
+                        content = html.unescape(content)
+                    row[column] = content if convert is None else convert(content)
+                elif null:
+                    row[column] = None
+                elif null is not None:
+                    if convert is not None:
+                        return None
+                    row[column] = ""
+        except (ValueError, KeyError):
+            return None
+        return row, end
+
+    def end_of_other(self, text: str, at: int) -> int | None:
+        """Return the end of the entry at *at* that is not plain, None where it is not all there.
+
+        :raises NotPlainError: where it ends is for the XML parser to say.
+        """
+        end = self._end.search(text, at)
+        if end is None:
+            return None
+        starts = self._start.finditer(text, at, end.end())
+        first, second = next(starts, None), next(starts, None)
+        if first is None or second is not None or text[at : first.start()].strip():
+            raise NotPlainError
+        return end.end()
+
+
+def has_other_markup(text: str) -> bool:
+    """Return whether *text* holds comments, sections or instructions, in which an entry's end may hide."""
+    # The rare character first: "<" stands everywhere, and a search for it stops as often.
+    return ("!" in text and "<!" in text) or ("?" in text and "<?" in text) or "]]>" in text
