@@ -76,6 +76,12 @@ def fixed_day(sandbox) -> None:
     sandbox.settings(severa_today=TODAY)
 
 
+@pytest.fixture(autouse=True)
+def _a_few_hundred_hours(severa) -> None:
+    """Most of the time of these tests is zeep's, for each row."""
+    severa.sandbox.settings(severa_hour_entries=800)
+
+
 def ask(severa, name: str, **changes: Any) -> Any:
     return severa.ask(name, **{**arguments(name), **changes})
 
