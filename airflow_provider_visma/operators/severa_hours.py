@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.sdk import ObjectStoragePath
 
-from airflow_provider_visma.exceptions import VismaError, VismaRequestError
+from airflow_provider_visma.exceptions import VismaError, VismaRequestError, VismaStorageError
 from airflow_provider_visma.hour_entry_ledger import Ledger
 from airflow_provider_visma.hour_entry_rows import REJECTED_COLUMNS, Problem, RowChecker
 from airflow_provider_visma.hour_entry_upload import Upload, open_rows
@@ -199,6 +199,14 @@ class SeveraHourEntriesOperator(VismaOperator):
         try:
             yield from enumerate(read_rows(ObjectStoragePath(f"file://{copy.path}"), self._format), 1)
         except VismaRequestError as error:
+            if not copy.path.exists():
+                # SIGTERM removes it; its exception is lost where it is raised in a destructor.
+                raise VismaStorageError(
+                    "the private copy of the file is gone, as it is when a task is told to end",
+                    system="Severa",
+                    operation=self.path,
+                    advice="A retry goes on where the ledger ends.",
+                ) from None
             error.operation = self.path  # and not its copy's
             raise
 

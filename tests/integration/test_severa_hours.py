@@ -23,9 +23,11 @@ from airflow_provider_visma.exceptions import (
     VismaContentError,
     VismaQuotaError,
     VismaRequestError,
+    VismaStorageError,
     VismaTransientError,
     VismaUnknownOutcomeError,
 )
+from airflow_provider_visma.hour_entry_ledger import Ledger
 from airflow_provider_visma.storage import StagedFile
 from tests.integration.hour_uploads import (
     ADD,
@@ -475,6 +477,24 @@ def test_a_file_that_is_still_being_written_is_left_for_a_retry(
             task.run()
     assert hours.sent == 0
     task.run()
+    assert hours.rows == as_counter(rows)
+
+
+def test_a_task_that_outlives_its_sigterm_is_retried(
+    hours: Hours, task: Task, rows: list[Row], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load = Ledger.load
+
+    def load_and_lose_the_copy(ledger: Ledger, **arguments: Any) -> None:
+        load(ledger, **arguments)
+        for copy in Path(ledger.folder.parent.path).glob(".visma-staging-*/rows"):
+            copy.unlink()
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(Ledger, "load", load_and_lose_the_copy)
+        with pytest.raises(VismaStorageError, match="the private copy of the file is gone"):
+            task.run()
+    assert task.run()["accepted"] == 12
     assert hours.rows == as_counter(rows)
 
 
