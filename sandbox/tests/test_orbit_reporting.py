@@ -220,6 +220,7 @@ def test_every_form_says_the_same(small, report: str, form: list[str]) -> None:
         ("expanded", "<m:inline></m:inline>", None),
         ("extended", '<m:action metadata="$metadata#Reports.Close"', "<entry>"),
         ("indented", "<!-- <entry> -->", "><d:"),
+        ("instructions", "<?page <entry>?>", "<!--"),
         ("no_declaration", "<feed", "<?xml"),
         ("bom", "\ufeff<?xml", None),
         ("null_absent", "<d:RowID", "m:null"),
@@ -277,6 +278,8 @@ def test_a_datetime_has_the_form_that_is_asked_for(orbit, form: str, ends: set[s
     [
         {"orbit_report_form": ["typed"]},
         {"orbit_report_datetime": "local"},
+        {"orbit_report_encoding": "utf-7"},
+        {"orbit_report_links": "broken", "orbit_report_page_size": 1},
         {"orbit_report_options": "guessed"},
         {"orbit_report_columns": {HOURS: {"Nowhere": None}}},
         {"orbit_report_columns": {HOURS: {"Hours": {"typo": 1}}}},
@@ -291,6 +294,18 @@ def test_a_switch_that_means_nothing_is_said(orbit, switch: dict[str, Any]) -> N
 
     assert answer.status_code == 500
     assert answer.text.startswith("told to the sandbox: ")
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize(("encoding", "begin"), [("utf-16", b"\xff\xfe<\x00"), ("iso-8859-1", b"<?xml")])
+def test_every_encoding_says_the_same(small, encoding: str, begin: bytes, packed: bool) -> None:
+    small.sandbox.settings(orbit_report_encoding=encoding, orbit_report_gzip=packed)
+    answer = small.get(EVERY_TYPE)
+
+    assert answer.content.startswith(begin)
+    assert answer.headers["Content-Type"].endswith(f"charset={encoding}")
+    assert ("Content-Encoding" in answer.headers) == packed
+    assert all_of(small, EVERY_TYPE) == small.told(EVERY_TYPE)
 
 
 # -- columns come, go and change

@@ -15,7 +15,6 @@ from visma_sandbox.orbit_reporting.edm import NAMESPACE, Column, Row
 from visma_sandbox.orbit_reporting.feed_form import ATOM_NAMESPACE, DATA_NAMESPACE, Cell, Form, escaped
 from visma_sandbox.orbit_reporting.reports import Report
 
-_DECLARATION: Final = '<?xml version="1.0" encoding="utf-8"?>'
 _MEDIA_TYPES: Final = ("image/png", "application/pdf")
 
 
@@ -66,7 +65,7 @@ class Feed:
     def _head(self) -> str:
         form, a, gap = self.form, self.form.atom, self.form.gap
         start = "\ufeff" if "bom" in form.loose else ""
-        start += "" if "no_declaration" in form.loose else _DECLARATION
+        start += "" if "no_declaration" in form.loose else f'<?xml version="1.0" encoding="{form.encoding}"?>'
         base = "" if "no_base" in form.loose else f' xml:base="{escaped(self.base)}{form.base_below}"'
         bindings = "" if "prefix_per_entry" in form.loose else form.bindings
         space = f"xmlns:{a[:-1]}" if a else "xmlns"
@@ -75,7 +74,8 @@ class Feed:
         return gap.join(
             (
                 f'{start}<{a}feed{base} {space}="{ATOM_NAMESPACE}"{bindings}>',
-                "<?pad text?><!-- <entry> -->" if gap else "",
+                "<!-- <entry> -->" if gap else "",
+                "<?page <entry>?>" if "instructions" in form.loose else "",
                 f"<{a}id>{escaped(self.base)}{self.report.id}</{a}id>",
                 f'<{a}title type="text">{escaped(self.report.title)}</{a}title>',
                 f"<{a}updated>{self.updated}</{a}updated>",

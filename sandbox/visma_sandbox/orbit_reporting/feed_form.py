@@ -28,7 +28,8 @@ LOOSE: Final = frozenset(
         "media",  # media entries: the properties are beside the content
         "expanded",  # links with entries and feeds inline
         "extended",  # actions, named streams, association links, etags, and elements of nobody's
-        "indented",  # line breaks, comments and processing instructions between elements
+        "indented",  # line breaks and comments between elements
+        "instructions",  # a processing instruction before the first entry
         "no_declaration",  # no <?xml … ?>
         "bom",  # a byte order mark
         "null_absent",  # a null is no element
@@ -37,6 +38,7 @@ LOOSE: Final = frozenset(
     }
 )
 DATETIME_FORMS: Final = frozenset({"plain", "offset", "utc", "ticks", "minutes", "mixed"})
+ENCODINGS: Final = frozenset({"utf-8", "utf-16", "iso-8859-1"})
 
 Cell: TypeAlias = Callable[[Value], str]
 
@@ -51,21 +53,23 @@ class Form:
 
     :param loose: names of :data:`LOOSE`.
     :param datetime: one of :data:`DATETIME_FORMS`, for a DateTime to the second.
+    :param encoding: one of :data:`ENCODINGS`, as the declaration names it.
     """
 
     loose: frozenset[str] = frozenset()
     datetime: str = "plain"
+    encoding: str = "utf-8"
 
     @classmethod
-    def of(cls, loose: Iterable[str], datetime: str) -> Form:
+    def of(cls, loose: Iterable[str], *, datetime: str, encoding: str) -> Form:
         """The form that the switches ask for.
 
         :raises UnknownFormError: for a name nobody knows.
         """
-        unknown = (set(loose) - LOOSE) | ({datetime} - DATETIME_FORMS)
+        unknown = (set(loose) - LOOSE) | ({datetime} - DATETIME_FORMS) | ({encoding} - ENCODINGS)
         if unknown:
             raise UnknownFormError(f"a feed has no form {', '.join(sorted(unknown))}")
-        return cls(frozenset(loose), datetime)
+        return cls(frozenset(loose), datetime, encoding)
 
     @property
     def atom(self) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 import zlib
+from codecs import getincrementalencoder
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -66,6 +67,8 @@ SETTINGS: Final[Mapping[str, Any]] = {
     # Names of feed_form.LOOSE, and one of feed_form.DATETIME_FORMS.
     "orbit_report_form": [],
     "orbit_report_datetime": "plain",
+    # Of a feed: "utf-8", "utf-16" or "iso-8859-1", which writes other characters as references.
+    "orbit_report_encoding": "utf-8",
     # DataServiceVersion of an answer; None as the document needs it ("1.0;"), empty for no header.
     "orbit_report_version": None,
     # Content-Type of a feed.
@@ -88,6 +91,7 @@ class _Document:
     texts: Iterable[str]
     content_type: str
     version: str = "1.0;"
+    encoding: str = "utf-8"
 
 
 def service_routes(sandbox: Sandbox) -> list[web.RouteDef]:
@@ -212,12 +216,17 @@ class _Service:
             next_link=self._next_link(exchange, report, link),
             **_damage(exchange, served),
         )
-        content_type = str(settings["orbit_report_content_type"])
-        return _Document(feed.texts(), content_type, f"{version[0]}.{version[1]};")
+        encoding = feed.form.encoding
+        content_type = str(settings["orbit_report_content_type"]).replace("utf-8", encoding)
+        return _Document(feed.texts(), content_type, f"{version[0]}.{version[1]};", encoding)
 
     def _form(self) -> Form:
         settings = self._sandbox.settings
-        return Form.of(settings["orbit_report_form"], settings["orbit_report_datetime"])
+        return Form.of(
+            settings["orbit_report_form"],
+            datetime=settings["orbit_report_datetime"],
+            encoding=settings["orbit_report_encoding"],
+        )
 
     def _next_link(self, exchange: Exchange, report: Report, link: str | None) -> str | None:
         if exchange.fault is None:
@@ -246,9 +255,11 @@ class _Service:
         headers = {"Content-Type": document.content_type, "Cache-Control": "no-cache"}
         if said != "":
             headers["DataServiceVersion"] = document.version if said is None else str(said)
-        if self._sandbox.settings["orbit_report_gzip"] and accepts_gzip(exchange.request):
+        packed = bool(self._sandbox.settings["orbit_report_gzip"]) and accepts_gzip(exchange.request)
+        if packed:
             headers["Content-Encoding"] = "gzip"
-            return await exchange.stream(_packed(document.texts), headers=headers)
+        if packed or document.encoding != "utf-8":
+            return await exchange.stream(_pieces(document, packed=packed), headers=headers)
         return await send_text(exchange, document.texts, headers=headers)
 
     async def _send_other(self, exchange: Exchange, kind: str) -> web.StreamResponse:
@@ -269,7 +280,7 @@ class _Service:
             body = documents.error_page(refusal.status, str(refusal))
             headers["Content-Type"] = "text/html; charset=utf-8"
         else:
-            prefix = "m:" if form == "m_error" else ""
+            prefix = {"m_error": "m:", "error": ""}[form]
             body = '<?xml version="1.0" encoding="utf-8"?>'
             body += documents.error_element(code, str(refusal), prefix=prefix)
             headers |= {"Content-Type": "application/xml; charset=utf-8", "DataServiceVersion": "1.0;"}
@@ -308,13 +319,16 @@ def _damage(exchange: Exchange, served: list[View]) -> dict[str, Any]:
     return {}
 
 
-async def _packed(texts: Iterable[str]) -> AsyncIterator[bytes]:
+async def _pieces(document: _Document, *, packed: bool) -> AsyncIterator[bytes]:
+    """The body in pieces, for what is not just UTF-8."""
+    encoder = getincrementalencoder(document.encoding)("xmlcharrefreplace")
     packer = zlib.compressobj(wbits=31)
     waiting = b""
-    for text in texts:
-        waiting += packer.compress(text.encode())
+    for text in document.texts:
+        body = encoder.encode(text)
+        waiting += packer.compress(body) if packed else body
         if len(waiting) > 1 << 16:
             await asyncio.sleep(0)  # others want to be answered meanwhile
             yield waiting
             waiting = b""
-    yield waiting + packer.flush()
+    yield waiting + (packer.flush() if packed else b"")
