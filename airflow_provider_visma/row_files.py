@@ -42,7 +42,7 @@ def stage_rows(
     """Stage *rows* as they come; memory does not grow with their number.
 
     csv: null is an empty value, an entity or a list is JSON. jsonl: what a row lacks its line lacks.
-    Both: decimals and moments as text, bytes as base64. parquet: decimal128(38, 18), timestamps in
+    Both: decimals, moments and NaN as text, bytes as base64. parquet: decimal128(38, 18), timestamps in
     microseconds without a zone, entities and lists as JSON text.
 
     :param columns: kind by column, in the order of the file: ``text``, ``integer``, ``decimal``,
