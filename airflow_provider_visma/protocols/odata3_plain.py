@@ -19,6 +19,7 @@ from airflow_provider_visma.protocols.odata3_values import METADATA
 
 # No markup, no character that XML forbids, and no carriage return, which a parser turns into a line feed.
 _CHARACTERS = "<\\x00-\\x08\\x0b-\\x1f\ufffe\uffff"
+_SPACE = "[ \\t\\r\\n]*+"  # XML's; Python's has more
 _TEXT = f"[^{_CHARACTERS}]*+"
 _VALUE = f'[^"{_CHARACTERS}]*+'
 # Other references are for the XML parser: most are errors, and HTML reads some numbers differently.
@@ -81,10 +82,10 @@ def _around(text: str) -> str:
         written = "".join(f' {re.escape(attribute)}="{_VALUE}"' for attribute, _ in tag.attributes)
         leaf = tag.opens and following is not None and not following.opens and following.name == tag.name
         if tag.opens and (tag.closes or leaf):
-            source += rf"\s*+<{name}{written}(?:>{_TEXT}</{name}>| ?/>)"
+            source += rf"{_SPACE}<{name}{written}(?:>{_TEXT}</{name}>| ?/>)"
             skip = not tag.closes
         else:
-            source += rf"\s*+<{name}{written}>" if tag.opens else rf"\s*+</{name}>"
+            source += rf"{_SPACE}<{name}{written}>" if tag.opens else rf"{_SPACE}</{name}>"
         if tag.text.strip() and not skip:
             raise NotPlainError
     return source
@@ -183,11 +184,11 @@ class PlainEntries:
                 content = f"{typed}>({_TEXT})</{element}>|({null}|{typed})"
             else:  # it was always null: a text is for the parser
                 content = f"(?!)()|({null})"
-            source += rf"(?:\s*+<{element}(?:{written})?+(?:{content}(?: ?/>|></{element}>)))?+"
+            source += rf"(?:{_SPACE}<{element}(?:{written})?+(?:{content}(?: ?/>|></{element}>)))?+"
             parts.append((column, convert))
         mark = re.escape(f"{self._metadata}:properties")
         heads = "|".join(self._heads)
-        self._entry = re.compile(rf"(?:{heads})\s*+<{mark}>{source}\s*+</{mark}>{self._tail}")
+        self._entry = re.compile(rf"(?:{heads}){_SPACE}<{mark}>{source}{_SPACE}</{mark}>{self._tail}")
         self._parts = parts
 
     def read(self, text: str, at: int) -> tuple[dict[str, Any], int] | None:

@@ -159,7 +159,8 @@ def test_the_plain_form_changes_nothing(forms: list[str], order: list[int], end:
 
 def test_the_plain_form_accepts_no_damage_that_the_parser_refuses() -> None:
     chance = random.Random(20260101)
-    whole = feed(*(hours(number) for number in range(6)), end=link("p2")).decode()
+    tight = feed(*(hours(number) for number in range(6)), end=link("p2")).decode()
+    spaced = tight.replace("><", ">\r\n  <")
     marks = [
         "<",
         ">",
@@ -180,8 +181,8 @@ def test_the_plain_form_accepts_no_damage_that_the_parser_refuses() -> None:
         "]]>",
         "&#0;",
     ]
-    for _ in range(1500):
-        text = whole
+    for _ in range(2000):
+        text = chance.choice([tight, spaced])
         for _ in range(chance.randint(1, 2)):
             at = chance.randrange(len(text))
             text = text[:at] + chance.choice(["", *marks]) + text[at + chance.randint(0, 2) :]
