@@ -307,6 +307,7 @@ def test_a_run_that_was_overtaken_makes_the_index_inexact_and_a_repeated_one_doe
         (200, 100, 0.0, False),
         (99, 100, 0.0, True),
         (0, 100, 1.0, False),
+        (3, 10, 0.7, False),
     ],
 )
 def test_too_few_rows_are_a_share_of_those_before(
