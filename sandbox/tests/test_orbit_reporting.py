@@ -104,6 +104,16 @@ def test_reports_are_removed_or_denied(orbit) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "path", ["$batch", f"{HOURS}/$count", f"{HOURS}(1L)", f"{HOURS}(1L)/$value", "%00", "a/b/c"]
+)
+def test_there_is_nothing_beyond_the_feeds(orbit, path: str) -> None:
+    answer = orbit.get(orbit.url + path)
+
+    assert (answer.status_code, answer.headers["Content-Type"]) == (404, "text/html; charset=utf-8")
+    assert orbit.get(orbit.url + path, auth=None).status_code == 401
+
+
 # -- what a feed says
 
 

@@ -103,6 +103,7 @@ def service_routes(sandbox: Sandbox) -> list[web.RouteDef]:
         web.get(f"{_ROOT}/", service.describe, allow_head=False),
         web.get(f"{_ROOT}/$metadata", service.metadata, allow_head=False),
         web.get(f"{_ROOT}/{{report}}", service.report, allow_head=False),
+        web.get(f"{_ROOT}/{{beyond:.*}}", service.nowhere, allow_head=False),
         web.get("/_control/orbit_reporting/rows/{report}", service.list_rows),
     ]
 
@@ -132,6 +133,14 @@ class _Service:
         """A feed."""
         name = request.match_info["report"]
         return await self._answer(request, name if _ID.fullmatch(name) else "unknown", self._feed)
+
+    async def nowhere(self, request: web.Request) -> web.StreamResponse:
+        """What is beyond a report: entries, counts and the like, which the sandbox has not."""
+
+        def make(exchange: Exchange) -> _Document:
+            raise Refusal(404, "Not found.")
+
+        return await self._answer(request, "unknown", make)
 
     async def _answer(
         self, request: web.Request, operation: str, make: Callable[[Exchange], _Document]
