@@ -93,6 +93,7 @@ class FeedReader:
         self._texts: dict[_Key, tuple[str, Callable[[str], Any] | None]] = {}
         self._nulls: dict[_Key, str] = {}
         self._box: Any = None
+        self._address = ""
 
     @property
     def columns(self) -> dict[str, str]:
@@ -120,7 +121,7 @@ class FeedReader:
         :raises VismaContentError: it must not be used.
         """
         parser = ODataParser()
-        self.next_link, self._box = None, None
+        self.next_link, self._box, self._address = None, None, base
         stream = utf8_pieces(pieces)
         rest = yield from self._plain_rows(parser, stream)
         pending = 0
@@ -144,8 +145,6 @@ class FeedReader:
             raise VismaContentError("the answer is a service document, not a report")
         else:
             raise VismaContentError("the answer is neither a feed nor an entry nor a value")
-        if self.next_link is not None:
-            self.next_link = resolved(self.next_link, base)
 
     def _plain_rows(
         self, parser: ODataParser, stream: Iterator[bytes]
@@ -206,8 +205,7 @@ class FeedReader:
 
     def _note(self, element: etree._Element, feed: etree._Element) -> None:
         if element.tag == _LINK and element.get("rel") in _NEXT:
-            # The address of the document comes before all these, at its end.
-            link = resolved(element.get("href"), element.get(_BASE), feed.get(_BASE))
+            link = resolved(element.get("href"), element.get(_BASE), feed.get(_BASE), self._address)
             if link is None or (self.next_link is not None and self.next_link != link):
                 raise VismaContentError(
                     "the feed's link to the next page is empty, unusable or not the only one"

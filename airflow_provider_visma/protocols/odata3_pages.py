@@ -94,7 +94,6 @@ def resolved(link: str | None, *bases: str | None) -> str | None:
     try:
         for base in bases:
             link = urljoin(base or "", link)
-        urlsplit(link).port  # noqa: B018  # raises where it is none
     except ValueError:
         return None
     return link

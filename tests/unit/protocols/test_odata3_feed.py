@@ -91,6 +91,13 @@ def test_without_a_base_of_its_own_a_feed_is_relative_to_its_address() -> None:
     assert reader.next_link == "https://tenant.example/x/y"
 
 
+def test_a_base_that_is_no_address_is_no_reason_not_to_read() -> None:
+    reader = FeedReader()
+    opening = f'<feed xml:base="http://host:${{port}}/Static.svc/" {NAMESPACES}>'
+    assert len(read(feed(hours(), end=link("RP1?p=2"), opening=opening), reader)) == 1
+    assert reader.next_link == "http://host:${port}/Static.svc/RP1?p=2"
+
+
 def test_the_next_link_of_the_page_before_is_forgotten() -> None:
     reader = FeedReader()
     read(feed(end=link("RP1?p=2")), reader)

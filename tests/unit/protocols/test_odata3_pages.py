@@ -76,6 +76,7 @@ def test_pages_without_end_are_refused() -> None:
         "ftp://tenant.example/odata.svc/RP1?b",
         "file:///etc/passwd",
         "https://tenant.example:99999/",
+        "https://tenant.example:${port}/",
         "https://[::1/",
         "https://tenant.example\\@other.example/",
         "https://tenant.example/a&#10;b",
