@@ -244,7 +244,7 @@ def test_a_rejected_row_of_a_parquet_file_can_be_corrected_too(
     hours: Hours, rows: list[Row], destination: str, tmp_path: Path
 ) -> None:
     free = pyarrow.array([Decimal(0)] * 2, pyarrow.decimal128(38, 18))
-    days = pyarrow.array([datetime(2026, 11, 2)] * 2, pyarrow.timestamp("us"))
+    days = pyarrow.array([datetime.fromisoformat(rows[0]["EventDate"])] * 2, pyarrow.timestamp("us"))
     table = pyarrow.Table.from_pylist([{**rows[0], "PhaseGUID": NOWHERE}, rows[1]])
     table = table.set_column(table.column_names.index("EventDate"), "EventDate", days)
     path = tmp_path / "hours.parquet"
