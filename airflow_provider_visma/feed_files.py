@@ -60,7 +60,7 @@ class ColumnKinds:
         """Look at further rows; return whether a column came or became another kind."""
         before = dict(self.kinds)
         for column, told in self._told().items():
-            found = kinds_of(row.get(column) for row in batch)
+            found = kinds_of([row.get(column) for row in batch])
             if column in self._seen:
                 found.add(self._seen[column])
             if found:
@@ -134,9 +134,8 @@ class _Batches:
             changed = self._next()
 
 
-def kinds_of(values: Iterable[Any]) -> set[str]:
+def kinds_of(values: list[Any]) -> set[str]:
     """Return the kinds of *values*; nulls have none."""
-    values = list(values)
     types = set(map(type, values))
     types.discard(_NONE)
     kinds = {_KINDS[each] for each in types}
@@ -183,7 +182,7 @@ def _stage(
     def fitting() -> Iterator[dict[str, Any]]:
         while batch := list(islice(rows, _BATCH)):
             for column, kind in to_convert.items():
-                if kinds_of(row.get(column) for row in batch) - {kind}:
+                if kinds_of([row.get(column) for row in batch]) - {kind}:
                     for row in batch:
                         if column in row:
                             row[column] = converted(row[column], kind)

@@ -149,7 +149,7 @@ class OrbitReportingHook(BaseHook):
         address = self.address(report)
         if query:
             address += f"?{urlencode(query, quote_via=quote, safe='$')}"
-        with self._named(f"report {report}"):
+        with self._named(f"report {report[:_LONGEST_NAME]}"):
             yield from follow(address, reading, page)
 
     def columns(self, report: str, *, sample: int = 1000) -> dict[str, str]:

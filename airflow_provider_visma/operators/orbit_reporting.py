@@ -57,7 +57,8 @@ class OrbitReportExportOperator(ExportingOperator):
     :param export_name: folder and asset of this export; the report where None. Several exports of one report
         need one each. (templated)
     :param max_age: when the copy that this task published to the same destination is younger, the server is
-        not asked, and that copy's manifest is the result. No event is sent then.
+        not asked, and that copy's manifest is the result. No event is sent then. A timedelta, or seconds;
+        always ask where it is empty. (templated)
     :param on_column_change: ``fail`` before anything is published, or ``warn``. (templated)
     :param file_format: ``parquet``, ``jsonl`` or ``csv``. (templated)
     :param staging_dir: directory on the worker with room for the file, where the destination is not local.
@@ -69,6 +70,7 @@ class OrbitReportExportOperator(ExportingOperator):
         "destination",
         "query",
         "export_name",
+        "max_age",
         "on_column_change",
         "file_format",
     )
@@ -84,7 +86,7 @@ class OrbitReportExportOperator(ExportingOperator):
         destination: str,
         query: Mapping[str, Any] | None = None,
         export_name: str | None = None,
-        max_age: timedelta | None = None,
+        max_age: timedelta | float | str | None = None,
         on_column_change: str = "warn",
         file_format: str = "parquet",
         staging_dir: str | None = None,
@@ -108,6 +110,7 @@ class OrbitReportExportOperator(ExportingOperator):
         :return: the manifest, and ``reused``.
         """
         self._check()
+        max_age = self._longest_age()
         hook = self._hook()
         folder = run_folder(self.destination, self._name, run_id=str(context["run_id"]))
         state = Watermark(
@@ -115,7 +118,7 @@ class OrbitReportExportOperator(ExportingOperator):
         )
         started_at = self._now()
         before = self._last_copy(hook, state)
-        if before is not None and self._is_young(before, folder, started_at):
+        if before is not None and self._is_young(before, folder, now=started_at, max_age=max_age):
             self.log.info("The copy is young enough", uri=before["uri"], started_at=before["started_at"])
             self.published_uri = before["uri"]
             if before["uri"] == str(folder):  # by a try of this run that ended before it could tell
@@ -164,13 +167,25 @@ class OrbitReportExportOperator(ExportingOperator):
             return None
         return manifest
 
-    def _is_young(self, copy: Mapping[str, Any], folder: ObjectStoragePath, now: datetime) -> bool:
-        if self.max_age is None or copy["format"] != self.file_format:
+    def _longest_age(self) -> timedelta:
+        if isinstance(self.max_age, timedelta):
+            return self.max_age
+        if self.max_age is None or str(self.max_age).strip() in ("", "None"):
+            return timedelta(0)
+        try:
+            return timedelta(seconds=float(self.max_age))
+        except (ValueError, OverflowError):
+            raise self._wrong("max_age is no number of seconds", "Give seconds, or a timedelta.") from None
+
+    def _is_young(
+        self, copy: Mapping[str, Any], folder: ObjectStoragePath, *, now: datetime, max_age: timedelta
+    ) -> bool:
+        if copy["format"] != self.file_format:
             return False
         if str(ObjectStoragePath(copy["uri"]).parent) != str(folder.parent):
             return False
-        age = now - _moment(copy)
-        return timedelta(0) <= age < self.max_age
+        # One from the future tells of a wrong clock.
+        return timedelta(0) <= now - _moment(copy) < max_age
 
     def _land(
         self,

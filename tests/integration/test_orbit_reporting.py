@@ -312,6 +312,7 @@ def test_a_copy_that_is_young_enough_is_not_fetched_again(service: SandboxProces
     assert requests(service) == [INVOICES]
     assert task.events == []
     assert task.operator.published_uri == first["uri"]
+    assert task.run("run-2", max_age="3600")["reused"] is True
     third = task.run("run-3", after=timedelta(minutes=1), max_age=hour)
     assert (third["reused"], len(requests(service))) == (False, 2)
     assert third["uri"] != first["uri"]
@@ -322,6 +323,7 @@ def test_a_copy_that_is_young_enough_is_not_fetched_again(service: SandboxProces
     "changes",
     [
         {"max_age": None},
+        {"max_age": "None"},
         {"file_format": "csv"},
         {"destination": "{elsewhere}"},
         {"query": {"$top": 5}},
@@ -476,6 +478,7 @@ def test_parquet_refuses_what_it_cannot_hold(service: SandboxProcess, task: Task
         {"file_format": "xlsx"},
         {"on_column_change": "ignore"},
         {"export_name": ".."},
+        {"max_age": "an hour"},
         {"report": "RP-not-one"},
     ],
 )
