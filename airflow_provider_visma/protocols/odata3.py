@@ -38,6 +38,7 @@ from airflow_provider_visma.protocols.odata3_values import (
     UnreadableValueError,
     common_kind,
     converter_of,
+    item_type_of,
     kind_of,
     type_of,
     value_of,
@@ -256,10 +257,15 @@ class FeedReader:
                     pass
             name, row[name] = self._learn(element, key)
 
-    def _learn(self, element: etree._Element, key: _Key) -> tuple[str, Any]:
-        """Return the name and value of a property in any form; remember how its like is read."""
+    def _learn(self, element: etree._Element, key: _Key, declared: str | None = None) -> tuple[str, Any]:
+        """Return the name and value of a property in any form; remember how its like is read.
+
+        :param declared: the type that it has if it says none itself.
+        """
         name = element.tag.rpartition("}")[2]
         type_name = type_of(element)
+        if type_name is not None and declared and not element.get(TYPE):
+            type_name = declared
         try:
             value = value_of(element, type_name, self.blanks, name)
         except UnreadableValueError as problem:
@@ -276,26 +282,31 @@ class FeedReader:
         return name, value
 
     def _value_rows(self, root: etree._Element) -> Iterator[dict[str, Any]]:
-        """Yield what a function returned: a row for each item of a collection, else one row."""
-        self.read = 1
-        collection = (type_of(root) or "").startswith(("Collection(", "Bag(", "MultiValue("))
-        if not len(root) and not root.text and not root.attrib:  # no item: a value would have a type
-            self.read = 0
-        elif collection or root.tag == f"{{{DATA}}}links":
-            for self.read, item in enumerate(root, 1):
-                yield from self._value_row(item)
+        """Yield what a function returned, or the addresses behind a link: a row for each item, or one row."""
+        root_type = type_of(root) or ""
+        declared = item_type_of(root_type)
+        if root.tag == f"{{{DATA}}}links":
+            items: Iterable[etree._Element] = root.iterchildren(f"{{{DATA}}}uri")
+            following = root.findtext(f"{{{DATA}}}next")
+            self.next_link = resolved(following, self._address)
+            if following is not None and self.next_link is None:
+                raise VismaContentError("the link to the next page is empty or unusable")
+        elif declared is not None:
+            items = root
+        elif not len(root) and not root.text and not root.attrib:
+            items = ()  # a collection without items: a value would have a type
         else:
-            yield from self._value_row(root)
-
-    def _value_row(self, element: etree._Element) -> Iterator[dict[str, Any]]:
-        row: dict[str, Any] = {}
-        if len(element):
-            self._read_into(row, element)
-            if len(row) < len(element):
-                raise VismaContentError(f"row {self.read} of the answer holds a property twice")
-        else:
-            name, row[name] = self._learn(element, (element.tag, element.get(TYPE)))
-        yield row
+            items = (root,)
+        for item in items:
+            self.read += 1
+            row: dict[str, Any] = {}
+            if len(item):
+                self._read_into(row, item)
+                if len(row) < len(item):
+                    raise VismaContentError(f"row {self.read} of the answer holds a property twice")
+            else:
+                name, row[name] = self._learn(item, (item.tag, item.get(TYPE) or declared), declared)
+            yield row
 
 
 def _begin_plain(parser: ODataParser, first: bytes) -> tuple[PlainEntries | None, bytes]:

@@ -186,6 +186,7 @@ _CODECS = {
     b"ascii": None,
     b"iso-8859-1": "iso-8859-1",
     b"latin1": "iso-8859-1",
+    b"utf-16": None,  # where its bytes are not: a .NET writer declares it of what is sent in UTF-8
     b"iso-8859-15": "iso-8859-15",
     b"windows-1252": "windows-1252",
 }

@@ -158,6 +158,12 @@ def type_of(element: etree._Element) -> str | None:
     return "Collection()" if all(_local(child) == _ELEMENT for child in element) else "()"
 
 
+def item_type_of(type_name: str) -> str | None:
+    """Return the type of a collection's items, which may be empty where it does not say; None for others."""
+    collection = _COLLECTION.fullmatch(type_name)
+    return collection[1] if collection else None
+
+
 def is_null(element: etree._Element) -> bool:
     """Whether the property is null."""
     return element.get(NULL, "").strip() in _TRUE
@@ -172,10 +178,10 @@ def value_of(element: etree._Element, type_name: str | None, blanks: Counter[str
     """
     if type_name is None or is_null(element):
         return None
-    collection = _COLLECTION.fullmatch(type_name)
-    if collection is not None:
+    declared = item_type_of(type_name)
+    if declared is not None:
         _refuse_text(element)
-        return [value_of(item, _item_type(item, collection[1]), blanks, name) for item in element]
+        return [value_of(item, _item_type(item, declared), blanks, name) for item in element]
     primitive = _PRIMITIVES.get(type_name)
     if primitive is not None:
         return _primitive(element, primitive[1], type_name, blanks, name)

@@ -210,6 +210,11 @@ def test_an_entry_alone_is_one_row() -> None:
         ),
         (f'<F xmlns="{DATA}"><City>Oslo</City></F>', [{"City": "Oslo"}]),
         (f'<F xmlns="{DATA}"><element><City>Oslo</City></element></F>', [{"City": "Oslo"}]),
+        (
+            f'<F xmlns="{DATA}" xmlns:m="{DATA}/metadata" m:type="Collection(Edm.Int32)"><element>1</element>'
+            '<element m:null="true" /></F>',
+            [{"element": 1}, {"element": None}],
+        ),
         (f'<links xmlns="{DATA}"><uri>u1</uri><uri>u2</uri></links>', [{"uri": "u1"}, {"uri": "u2"}]),
     ],
 )
@@ -224,6 +229,18 @@ def test_documents_in_other_encodings_are_read(codec: str) -> None:
     )
     rows = read(text.encode(codec), size=4097)
     assert rows == [{"Name": "Café"}] * 300
+
+
+def test_utf_8_that_is_declared_as_utf_16_is_read() -> None:
+    assert read(feed(entry(prop("Name", "Café"))).replace(b"utf-8", b"utf-16")) == [{"Name": "Café"}]
+
+
+def test_links_have_pages_too() -> None:
+    inside = "<m:count>3</m:count><uri>u</uri><next>?p=2</next>"
+    body = f'<links xmlns="{DATA}" xmlns:m="{DATA}/metadata">{inside}</links>'
+    reader = FeedReader()
+    assert read(body.encode(), reader) == [{"uri": "u"}]
+    assert reader.next_link == f"{BASE}?p=2"
 
 
 def test_a_byte_order_mark_changes_nothing() -> None:
