@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import urllib.request
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import product
@@ -12,6 +13,7 @@ from typing import Any
 
 import pyarrow.parquet
 import pytest
+from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import DAG, ObjectStoragePath
 from airflow.sdk.definitions.asset import AssetUniqueKey
 
@@ -506,3 +508,26 @@ def test_a_mapped_task_declares_its_assets_when_the_dag_is_parsed() -> None:
     assert mapped.partial_kwargs["outlets"] == [ORBIT_REPORTING.alias("other")]
     instance = mapped.unmap({"report": HOURS})
     assert all(hasattr(instance, field) for field in instance.template_fields)
+
+
+# The DAG
+
+
+@pytest.fixture(scope="module")
+def list_reports() -> Callable[..., list[str]]:
+    """What the DAG's first task does."""
+    dags = DagBag(str(Path(__file__).parents[2] / "dags" / "orbit_reports_to_parquet.py")).dags
+    listing: Any = dags["orbit_reports_to_parquet"].get_task("reports")
+    found: Callable[..., list[str]] = listing.python_callable
+    return found
+
+
+def test_the_dag_exports_the_reports_that_are_listed_or_those_that_are_named(
+    service: SandboxProcess, list_reports: Callable[..., list[str]]
+) -> None:
+    assert list_reports(params={"reports": []}) == list(service.counts()["orbit_reporting"])
+    assert list_reports(params={"reports": [HOURS, INVOICES, HOURS]}) == [HOURS, INVOICES]
+    service.settings(orbit_report_service_document=False)
+    assert list_reports(params={"reports": [HOURS]}) == [HOURS]
+    with pytest.raises(VismaRequestError, match="does not list its reports"):
+        list_reports(params={"reports": []})

@@ -33,7 +33,13 @@ print(json.dumps(sorted(heavy & (set(sys.modules) - before))))
 def test_a_dag_is_parsed_without_network_connections_or_anything_heavy(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for connection in ("NMBRS_DEFAULT", "DIALOG_DEFAULT", "VISMA_HRM_DEFAULT", "SEVERA_DEFAULT"):
+    for connection in (
+        "NMBRS_DEFAULT",
+        "DIALOG_DEFAULT",
+        "VISMA_HRM_DEFAULT",
+        "SEVERA_DEFAULT",
+        "TEAMLEADER_ORBIT_REPORTING_DEFAULT",
+    ):
         monkeypatch.delenv(f"AIRFLOW_CONN_{connection}", raising=False)
     parsed = subprocess.run(
         [sys.executable, "-c", PARSE, str(FOLDER / f"{name}.py")], capture_output=True, text=True
@@ -54,6 +60,7 @@ def test_every_dag_says_what_it_does_and_which_connections_it_needs() -> None:
         "hrm_incremental_export": {"visma_hrm_default"},
         "severa_hours_and_invoices": {"severa_default"},
         "severa_upload_hours": {"severa_default"},
+        "orbit_reports_to_parquet": {"teamleader_orbit_reporting_default"},
     }
     assert set(bag.dags) == set(needed)
     for dag_id, connections in needed.items():
