@@ -6,30 +6,29 @@ only after the iterator has ended without an error: a feed that breaks off never
 
 from __future__ import annotations
 
-import re
 from codecs import getincrementaldecoder
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator
-from dataclasses import dataclass
 from itertools import chain
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from lxml import etree
 
-from airflow_provider_visma.exceptions import VismaContentError, VismaIncompleteAnswerError
+from airflow_provider_visma.exceptions import VismaContentError
 from airflow_provider_visma.protocols.odata3_pages import follow, resolved
 from airflow_provider_visma.protocols.odata3_parser import (
     ATOM,
+    BASE,
+    FEED,
     MAX_ITEM_BYTES,
     InStreamError,
     ODataError,
     ODataParser,
     refuse_v4,
-    strict_parser,
     utf8_pieces,
 )
-from airflow_provider_visma.protocols.odata3_plain import NotPlainError, PlainEntries, has_other_markup
+from airflow_provider_visma.protocols.odata3_plain import NotPlainError, begin_plain, has_other_markup
+from airflow_provider_visma.protocols.odata3_service import APP, Collection, read_error, read_service_document
 from airflow_provider_visma.protocols.odata3_values import (
     DATA,
     METADATA,
@@ -55,20 +54,15 @@ __all__ = [
     "read_service_document",
 ]
 
-_FEED = f"{{{ATOM}}}feed"
 _ENTRY = f"{{{ATOM}}}entry"
 _CONTENT = f"{{{ATOM}}}content"
 _LINK = f"{{{ATOM}}}link"
-_TITLE = f"{{{ATOM}}}title"
 _PROPERTIES = f"{{{METADATA}}}properties"
 _COUNT = f"{{{METADATA}}}count"
 _SCHEME = f"{DATA}/scheme"
-_APP = ("http://www.w3.org/2007/app", "http://purl.org/atom/app#")
-_BASE = "{http://www.w3.org/XML/1998/namespace}base"
 _NEXT = ("next", "http://www.iana.org/assignments/relation/next")
 _MAX_COLUMNS = 10_000
 _LONGEST_PLAIN = 1024 * 1024  # characters of one entry and one piece
-_FIRST_ENTRY = re.compile(rb"<((?:[\w.-]+:)?entry)(?=[\s/>])")
 
 _Key = tuple[str, str | None]  # tag and type, as written
 
@@ -142,7 +136,7 @@ class FeedReader:
             yield self._row(root)
         elif root.tag.startswith(f"{{{DATA}}}"):
             yield from self._value_rows(root)
-        elif root.tag.startswith(tuple(f"{{{namespace}}}" for namespace in _APP)):
+        elif root.tag.startswith(tuple(f"{{{namespace}}}" for namespace in APP)):
             raise VismaContentError("the answer is a service document, not a report")
         else:
             raise VismaContentError("the answer is neither a feed nor an entry nor a value")
@@ -151,7 +145,7 @@ class FeedReader:
         self, parser: ODataParser, stream: Iterator[bytes]
     ) -> Generator[dict[str, Any], None, tuple[bytes, ...]]:
         """Yield the rows of entries in their plain form, past the parser; return the bytes left to it."""
-        plain, begun = _begin_plain(parser, next(stream, b""))
+        plain, begun = begin_plain(parser, next(stream, b""))
         if plain is None:
             return (begun,) if begun else ()
         others = ItemParser(parser.root.nsmap)  # type: ignore[union-attr]  # it is there where plain is
@@ -206,7 +200,7 @@ class FeedReader:
 
     def _note(self, element: etree._Element, feed: etree._Element) -> None:
         if element.tag == _LINK and element.get("rel") in _NEXT:
-            link = resolved(element.get("href"), element.get(_BASE), feed.get(_BASE), self._address)
+            link = resolved(element.get("href"), element.get(BASE), feed.get(BASE), self._address)
             if link is None or (self.next_link is not None and self.next_link != link):
                 raise VismaContentError(
                     "the feed's link to the next page is empty, unusable or not the only one"
@@ -309,36 +303,8 @@ class FeedReader:
             yield row
 
 
-def _begin_plain(parser: ODataParser, first: bytes) -> tuple[PlainEntries | None, bytes]:
-    """Feed what comes before the entries; return what finds them, None where nothing can, and the rest.
-
-    :param first: the first 64 KiB or more, or all there is.
-    """
-    start = _FIRST_ENTRY.search(first)
-    if start is None:
-        return None, first
-    opening, rest = first[: start.start()], first[start.start() :]
-    parser.feed(opening)
-    root = _feed(parser.root)
-    name = start[1].decode(errors="replace")
-    prefix = name.rpartition(":")[0] or None
-    if root is None or root.nsmap.get(prefix) != ATOM or not _is_open(opening, root):
-        return None, rest
-    return PlainEntries(root.nsmap, name), rest
-
-
-def _is_open(opening: bytes, root: etree._Element) -> bool:
-    """Whether nothing but the root is open where *opening* ends: then its end tag makes a document of it."""
-    end = f"</{root.prefix}:feed>" if root.prefix else "</feed>"
-    try:
-        etree.fromstring(opening + end.encode(), strict_parser())
-    except etree.XMLSyntaxError:
-        return False
-    return True
-
-
 def _feed(root: etree._Element | None) -> etree._Element | None:
-    return root if root is not None and root.tag == _FEED else None
+    return root if root is not None and root.tag == FEED else None
 
 
 def _refuse_without_properties(entry: etree._Element) -> None:
@@ -347,62 +313,3 @@ def _refuse_without_properties(entry: etree._Element) -> None:
         refuse_v4(part)
     if not any(category.get("scheme") == _SCHEME for category in entry.iterchildren(f"{{{ATOM}}}category")):
         raise VismaContentError("an entry of the feed has no properties: it is not of OData v1 to v3")
-
-
-@dataclass(frozen=True, slots=True)
-class Collection:
-    """What a service document offers.
-
-    :param name: the last part of its address.
-    :param href: its address, absolute.
-    :param title: what it is called there; its name where it has no title.
-    """
-
-    name: str
-    href: str
-    title: str
-
-
-def read_service_document(body: bytes, *, base: str) -> list[Collection]:
-    """Return the collections of a service document, in its order.
-
-    :param base: the address that it was asked from.
-    :raises ODataError: it is an error.
-    :raises VismaIncompleteAnswerError: it is cut off or damaged, or a web page.
-    :raises VismaContentError: it is another document.
-    """
-    root = _document(body)
-    namespace, _, name = root.tag[1:].rpartition("}")
-    if namespace not in _APP or name != "service":
-        raise VismaContentError("the answer is not a service document")
-    found = []
-    for workspace in root.iterchildren(f"{{{namespace}}}workspace"):
-        for collection in workspace.iterchildren(f"{{{namespace}}}collection"):
-            bases = (element.get(_BASE) for element in (collection, workspace, root))
-            href = resolved(collection.get("href"), *bases, base)
-            if href is None:
-                raise VismaContentError("a collection of the service document has no usable address")
-            name = unquote(urlsplit(href).path.rstrip("/").rpartition("/")[2])
-            title = collection.findtext(_TITLE)
-            found.append(Collection(name, href, (title or "").strip() or name))
-    return found
-
-
-def read_error(body: bytes) -> ODataError | None:
-    """Return the service's error in the body of a failed request, None where there is none to be read."""
-    try:
-        _document(body)
-    except ODataError as error:
-        return error
-    except (VismaContentError, VismaIncompleteAnswerError, InStreamError):
-        return None
-    return None
-
-
-def _document(body: bytes) -> etree._Element:
-    if len(body) > MAX_ITEM_BYTES:
-        raise VismaContentError(f"the answer is larger than {MAX_ITEM_BYTES} bytes")
-    parser = ODataParser()
-    for piece in utf8_pieces([body]):
-        parser.feed(piece)
-    return parser.finish()

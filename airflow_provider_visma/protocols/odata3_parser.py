@@ -35,6 +35,8 @@ from airflow_provider_visma.protocols.soap_parser import (
 )
 
 ATOM = "http://www.w3.org/2005/Atom"
+FEED = f"{{{ATOM}}}feed"
+BASE = "{http://www.w3.org/XML/1998/namespace}base"
 MAX_ITEM_BYTES = 64 * 1024 * 1024
 
 _V4 = "docs.oasis-open.org/odata"

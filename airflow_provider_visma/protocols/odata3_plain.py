@@ -15,6 +15,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lxml import etree
+
+from airflow_provider_visma.protocols.odata3_parser import ATOM, FEED, ODataParser, strict_parser
 from airflow_provider_visma.protocols.odata3_values import METADATA
 
 # No markup, no character that XML forbids, and no carriage return, which a parser turns into a line feed.
@@ -30,6 +33,7 @@ _TAG = re.compile(
     rf'<(?P<close>/?)(?P<name>{_NAME})(?P<attributes>(?: {_NAME}="[^"<]*")*) ?(?P<empty>/?)>(?P<text>[^<]*)'
 )
 _ATTRIBUTE = re.compile(rf' ({_NAME})="([^"<]*)"')
+_FIRST_ENTRY = re.compile(rb"<((?:[\w.-]+:)?entry)(?=[\s/>])")
 _MOST_HEADS = 4
 _MOST_LESSONS = 40
 
@@ -230,6 +234,34 @@ class PlainEntries:
         if first is None or second is not None or text[at : first.start()].strip():
             raise NotPlainError
         return end.end()
+
+
+def begin_plain(parser: ODataParser, first: bytes) -> tuple[PlainEntries | None, bytes]:
+    """Feed what comes before the entries; return what finds them, None where nothing can, and the rest.
+
+    :param first: the first 64 KiB or more, or all there is.
+    """
+    start = _FIRST_ENTRY.search(first)
+    if start is None:
+        return None, first
+    opening, rest = first[: start.start()], first[start.start() :]
+    parser.feed(opening)
+    root = parser.root
+    name = start[1].decode(errors="replace")
+    prefix = name.rpartition(":")[0] or None
+    if root is None or root.tag != FEED or root.nsmap.get(prefix) != ATOM or not _is_open(opening, root):
+        return None, rest
+    return PlainEntries(root.nsmap, name), rest
+
+
+def _is_open(opening: bytes, root: etree._Element) -> bool:
+    """Whether nothing but the root is open where *opening* ends: then its end tag makes a document of it."""
+    end = f"</{root.prefix}:feed>" if root.prefix else "</feed>"
+    try:
+        etree.fromstring(opening + end.encode(), strict_parser())
+    except etree.XMLSyntaxError:
+        return False
+    return True
 
 
 def has_other_markup(text: str) -> bool:

@@ -24,6 +24,7 @@ NULL = f"{{{METADATA}}}null"
 
 TEXT = "Edm.String"
 _ELEMENT = "element"
+_COMPLEX = "complex"  # of no named type
 _COLLECTION = re.compile(r"(?:Collection|Bag|MultiValue)\((.*)\)", re.DOTALL)  # the last two: v3 previews
 _TRUE = ("true", "1")
 
@@ -155,7 +156,7 @@ def type_of(element: etree._Element) -> str | None:
         return None
     if not len(element):
         return TEXT
-    return "Collection()" if all(_local(child) == _ELEMENT for child in element) else "()"
+    return "Collection()" if all(_local(child) == _ELEMENT for child in element) else _COMPLEX
 
 
 def item_type_of(type_name: str) -> str | None:
@@ -201,7 +202,7 @@ def value_of(element: etree._Element, type_name: str | None, blanks: Counter[str
 
 def _item_type(item: etree._Element, declared: str) -> str | None:
     shown = type_of(item)
-    return declared if declared and shown in (TEXT, "()") and not item.get(TYPE) else shown
+    return declared if declared and shown in (TEXT, _COMPLEX) and not item.get(TYPE) else shown
 
 
 def _primitive(

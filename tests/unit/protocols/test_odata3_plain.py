@@ -31,7 +31,7 @@ def both(body: bytes, size: int = 64 * 1024) -> tuple[Any, Any]:
 
     plainly = outcome()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(odata3, "_begin_plain", lambda parser, first: (None, first))
+        patch.setattr(odata3, "begin_plain", lambda parser, first: (None, first))
         return plainly, outcome()
 
 
