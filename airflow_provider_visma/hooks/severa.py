@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,8 @@ from airflow_provider_visma.hooks._severa_quota import Quota, QuotaWatch
 from airflow_provider_visma.protocols.http import HttpLimits
 
 if TYPE_CHECKING:
+    import requests
+
     from airflow_provider_visma.hooks._severa_clients import SeveraClients
     from airflow_provider_visma.protocols.soap import ReadReport, SoapClient
 
@@ -71,6 +74,7 @@ class SeveraHook(BaseHook):
     :param severa_conn_id: a connection of type ``severa``.
     :param sleep: waits for seconds between attempts.
     :param clock: the present moment, with a zone; the quota counts days in UTC.
+    :ivar answered_at: when Severa gave its last answer by its own clock, None as long as it told no time.
     """
 
     conn_name_attr = "severa_conn_id"
@@ -89,6 +93,7 @@ class SeveraHook(BaseHook):
         self.severa_conn_id = severa_conn_id
         self._sleep = sleep
         self._clock = clock
+        self.answered_at: datetime | None = None
         self._limits: HttpLimits | None = None
         self._attempts = 3
 
@@ -290,13 +295,21 @@ class SeveraHook(BaseHook):
         from airflow_provider_visma.protocols.soap import SOAP_LIMITS
 
         timeout = float(self.settings.positive_int("timeout", _TIMEOUT))
+        session = self.settings.requests_session()
+        session.hooks["response"].append(self._note_time)
         return SeveraClients(
             self.settings,
             endpoint=f"{self.settings.base_url}{_ENDPOINT}",
-            session=self.settings.requests_session(),
+            session=session,
             limits=self._limits or replace(SOAP_LIMITS, read=timeout),
             quota=self._quota_watch,
         )
+
+    def _note_time(self, response: requests.Response, **_: Any) -> None:
+        try:
+            self.answered_at = parsedate_to_datetime(response.headers["Date"]).astimezone(UTC)
+        except (KeyError, ValueError):
+            self.answered_at = None
 
     def _client(self, contract: str) -> SoapClient:
         return self._retrying()(lambda: self._clients.get(contract))

@@ -75,8 +75,7 @@ class SeveraExportOperator(ExportingOperator):
     :param full_refresh: read everything, whatever the watermark says. (templated)
     :param full_refresh_every: how often to read everything.
     :param initial_start: where everything begins. (templated)
-    :param overlap: how much longer ago than the last run changes are asked for. It must be more than a
-        worker's clock may be ahead of Severa's.
+    :param overlap: how much longer ago than the last run changes are asked for.
     :param max_drop: the share of rows that may be missing beside an earlier read that should have brought as
         many. Changes are not compared, since nothing is known of how many there should be.
     :param on_drop: ``fail`` before anything is published, or ``warn``. (templated)
@@ -164,7 +163,7 @@ class SeveraExportOperator(ExportingOperator):
         if stored is not None and basis is None:
             self.log.warning("The export was another one so far: nothing is compared with", name=self._name)
         schema_version = self._schema_version(hook, basis)
-        started_at = self._now().replace(microsecond=0)
+        started_at = self._started_at(hook)
         if basis and datetime.fromisoformat(basis.read_at) > started_at:
             self.log.warning(
                 "The clock is behind that of the last run. If that one was ahead, changes may be missing"
@@ -291,6 +290,18 @@ class SeveraExportOperator(ExportingOperator):
                 now=version,
             )
         return version
+
+    def _started_at(self, hook: SeveraHook) -> datetime:
+        """Return the present moment by the earlier of two clocks.
+
+        Severa dates changes by its own: what changes until a worker's clock that is ahead would be skipped.
+        """
+        now, told = self._now(), hook.answered_at
+        if told is not None and now - told > self.overlap:
+            self.log.warning(
+                "The worker's clock is ahead of Severa's", seconds=int((now - told).total_seconds())
+            )
+        return min(now, told or now).replace(microsecond=0)
 
     def _keep(
         self,

@@ -90,7 +90,9 @@ class Task:
 @pytest.fixture(autouse=True)
 def _nothing_changed_yet(service: SandboxProcess) -> None:
     """Let the sandbox's own data be few, and older than the first run of every test."""
-    service.settings(severa_today="2026-11-19", severa_hour_entries=300)
+    # Its clock is ahead of all that these tests tell the worker's; the one about two clocks sets both.
+    ahead = datetime(2027, 11, 20, tzinfo=UTC).timestamp() - time.time()
+    service.settings(severa_today="2026-11-19", severa_hour_entries=300, clock_offset=ahead)
 
 
 @pytest.fixture
@@ -318,6 +320,24 @@ def test_changes_since_a_moment_of_ones_own_leave_the_watermark_alone(
     own = task.run("run-2", at="02:10:00", changed_since="2026-11-20T02:00:00Z")
     assert (own["read"], guids(own), own["repeated"]) == ("changes", [entry], 0)
     assert task.watermark == first["started_at"]
+
+
+@pytest.mark.parametrize("ahead", [timedelta(hours=3), timedelta(hours=-3)])
+def test_a_workers_clock_that_is_wrong_loses_no_change(
+    service: SandboxProcess, task: Task, ahead: timedelta
+) -> None:
+    now = datetime(2026, 11, 20, 2, 0, 30, tzinfo=UTC)
+    service.settings(clock_offset=now.timestamp() - time.time())
+    task.now = now + ahead
+    task.run("night-1")
+    changed = change(service, "02:30:00")
+    service.settings(clock_offset=now.timestamp() + 24 * 3600 - time.time())
+    task.now += timedelta(days=1)
+    second = task.run("night-2")
+    assert guids(second) == [changed]
+    service.settings(clock_offset=now.timestamp() + 48 * 3600 - time.time())
+    task.now += timedelta(days=1)
+    assert guids(task.run("night-3")) == []
 
 
 def test_what_the_export_was_before_does_not_count_for_what_it_is_now(

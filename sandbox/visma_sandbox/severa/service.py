@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from email.utils import formatdate
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -159,7 +160,9 @@ class _Service:
         except Refusal as refusal:
             status, content = 500, iter((refusal.xml(),))
         texts = envelope(content, quota=self.quota.limit, used_quota=self.quota.used)
-        headers = {"Content-Type": _CONTENT_TYPE, "Cache-Control": "private"}
+        # By the sandbox's clock, which tests move, as everything else that Severa says of time.
+        date = formatdate(self._sandbox.clock(), usegmt=True)
+        headers = {"Content-Type": _CONTENT_TYPE, "Cache-Control": "private", "Date": date}
         return await send_text(exchange, texts, headers=headers, status=status)
 
     async def _refuse(self, request: web.Request, refused: HttpRefusal) -> web.StreamResponse:
