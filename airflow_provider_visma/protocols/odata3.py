@@ -62,7 +62,7 @@ _COUNT = f"{{{METADATA}}}count"
 _SCHEME = f"{DATA}/scheme"
 _NEXT = ("next", "http://www.iana.org/assignments/relation/next")
 _MAX_COLUMNS = 10_000
-_LONGEST_PLAIN = 1024 * 1024  # characters of one entry and one piece
+_LONGEST_PLAIN = 256 * 1024  # characters of one entry: each piece matches from its start again
 
 _Key = tuple[str, str | None]  # tag and type, as written
 
@@ -148,7 +148,10 @@ class FeedReader:
         plain, begun = begin_plain(parser, next(stream, b""))
         if plain is None:
             return (begun,) if begun else ()
-        others = ItemParser(parser.root.nsmap)  # type: ignore[union-attr]  # it is there where plain is
+        try:
+            others = ItemParser(parser.root.nsmap)  # type: ignore[union-attr]  # it is there where plain is
+        except ValueError:  # libxml2 reads namespaces that lxml does not write
+            return (begun,)
         decoder = getincrementaldecoder("utf-8")()
         text, at, read_by_parser, before = "", 0, 0, self.read
         for piece in chain([begun], stream):
@@ -159,7 +162,7 @@ class FeedReader:
                 return (text[at:].encode() + begun + piece,)
             # Where most are others, a single parser is faster.
             mostly_others = read_by_parser > max((self.read - before) // 2, 50)
-            if mostly_others or has_other_markup(text) or len(text) > _LONGEST_PLAIN:
+            if mostly_others or has_other_markup(text):
                 break
             try:
                 while True:
@@ -176,6 +179,8 @@ class FeedReader:
                     plain.learn(text[at:end], self._texts, self._nulls)
                     at = end
             except NotPlainError:
+                break
+            if len(text) - at > _LONGEST_PLAIN:
                 break
         return (text[at:].encode() + decoder.getstate()[0],)
 

@@ -33,25 +33,33 @@ class UnreadableValueError(ValueError):
     """A value is not of its type. Says neither the value nor anything of it."""
 
 
-def _whole_number(text: str) -> int:
-    if "_" in text:  # Python's own notation
+_LONGEST_DECIMAL = 1000  # digits; written out, 1E+999999999 would fill the memory
+
+
+def _refuse_python(text: str) -> None:
+    """Refuse a number that Python takes and XML does not: 1_000, and digits of other scripts."""
+    if "_" in text or not text.isascii():
         raise ValueError(text)
+
+
+def _whole_number(text: str) -> int:
+    _refuse_python(text)
     return int(text)
 
 
 def _decimal(text: str) -> Decimal:
+    _refuse_python(text)
     try:
         value = Decimal(text.strip())
     except ArithmeticError as error:
         raise ValueError(text) from error
-    if "_" in text or not value.is_finite():
+    if not value.is_finite() or abs(value.adjusted()) > _LONGEST_DECIMAL:
         raise ValueError(text)
     return value
 
 
 def _floating(text: str) -> float:
-    if "_" in text:
-        raise ValueError(text)
+    _refuse_python(text)
     return float(text)  # INF, -INF and NaN too
 
 
@@ -62,8 +70,15 @@ def _boolean(text: str) -> bool:
     return _BOOLEANS[text.strip()]
 
 
+_MOMENT = re.compile(
+    r"\s*\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[-+]\d\d:\d\d)?)?\s*", re.ASCII
+)
+
+
 def _moment(text: str) -> datetime:
     """Return the moment with the offset that it was sent with, if any, cut to microseconds."""
+    if _MOMENT.fullmatch(text) is None:  # Python takes more forms
+        raise ValueError(text)
     return datetime.fromisoformat(text.strip())
 
 

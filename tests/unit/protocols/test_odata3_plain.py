@@ -14,7 +14,17 @@ from airflow_provider_visma.exceptions import VismaError
 from airflow_provider_visma.protocols import odata3
 from airflow_provider_visma.protocols.odata3 import FeedReader
 from airflow_provider_visma.protocols.odata3_plain import PlainEntries
-from tests.unit.protocols.odata3_documents import DATA, ENTRY_HEAD, entry, feed, hours, link, prop, read
+from tests.unit.protocols.odata3_documents import (
+    DATA,
+    ENTRY_HEAD,
+    NAMESPACES,
+    entry,
+    feed,
+    hours,
+    link,
+    prop,
+    read,
+)
 
 
 def both(body: bytes, size: int = 64 * 1024) -> tuple[Any, Any]:
@@ -188,6 +198,18 @@ def test_the_plain_form_accepts_no_damage_that_the_parser_refuses() -> None:
             text = text[:at] + chance.choice(["", *marks]) + text[at + chance.randint(0, 2) :]
         plainly, parsed = both(text.encode())
         assert plainly == parsed, text
+
+
+def test_a_namespace_that_lxml_does_not_write_is_left_to_the_parser() -> None:
+    opening = f'<feed {NAMESPACES} xmlns:x="a b">'
+    assert both(feed(hours(1), hours(2), opening=opening)) == ("refused", "refused")
+
+
+def test_long_entries_are_read_past_the_plain_form() -> None:
+    body = feed(*(entry(prop("A", "x" * (300_000 if number == 3 else 10))) for number in range(9)))
+    plainly, parsed = both(body)
+    assert plainly == parsed
+    assert plainly != "refused"
 
 
 def test_no_piece_boundary_changes_what_is_read() -> None:
