@@ -267,7 +267,10 @@ class OrbitReader:
     def pages(self, path: str) -> Iterator[etree._Element]:
         """The documents of a report, by their next links."""
         address: str | None = urljoin(self.url, path)
+        seen: set[str] = set()
         while address is not None:
+            assert address not in seen
+            seen.add(address)
             answer = self.get(address)
             assert answer.status_code == 200, answer.text
             feed = etree.fromstring(answer.content)

@@ -200,6 +200,12 @@ def test_null_is_told_from_empty_and_types_are_named_but_string(small) -> None:
                 assert (len(element), element.text) == (0, None)
 
 
+def test_blanks_at_the_ends_of_a_text_are_marked_to_be_kept(small) -> None:
+    kept = re.findall(r'<d:AnString xml:space="preserve">([^<]*)<', small.get(EVERY_TYPE).content.decode())
+
+    assert set(kept) == {" in between ", "\ttab and\nline", "\u00a0"}
+
+
 # -- the forms of a feed
 
 
@@ -358,6 +364,27 @@ def test_a_column_goes_comes_or_changes_its_type(orbit, changes, gone, new) -> N
     assert said == columns
     if "Spot" not in new:
         assert all_of(orbit, HOURS) == orbit.told(HOURS)
+
+
+@pytest.mark.parametrize(
+    ("column", "kind", "become"),
+    [
+        ("Billable", "Edm.Int32", {"true": "1", "false": "0"}),
+        ("Hours", "Edm.Int32", {"7.5": "7", "-2.5": "-2", "40.00": "40"}),
+        ("Hours", "Edm.Double", {"7.5": "7.5", "40.00": "40.00"}),
+        ("Week", "Edm.String", {"28": "28"}),
+        ("Week", "Collection(Edm.Byte)", {"28": ["28"]}),
+        ("WeekStart", "Edm.DateTimeOffset", {"2024-07-08T00:00:00": "2024-07-08T00:00:00Z"}),
+        ("Rate", "Edm.Int16", {None: None}),
+    ],
+)
+def test_values_are_written_as_their_new_type_writes_them(orbit, column, kind, become) -> None:
+    before = [row[column] for row in orbit.told(HOURS)]
+    orbit.sandbox.settings(orbit_report_columns={HOURS: {column: {"type": kind}}})
+    after = [row[column] for row in all_of(orbit, HOURS)]
+
+    found = {old: new for old, new in zip(before, after, strict=True) if old in become}
+    assert found == become
 
 
 def test_a_change_can_begin_at_a_row_in_the_middle_of_a_feed(orbit) -> None:
