@@ -215,6 +215,14 @@ class OrbitReportExportOperator(ExportingOperator):
                 file_format=self.file_format,
                 kinds=kinds,
             )
+            if staged.rows and not reader.columns:
+                raise VismaContentError(
+                    "its rows have no columns",
+                    system=_SYSTEM,
+                    conn_id=self.orbit_reporting_conn_id,
+                    operation=f"report {self.report}",
+                    advice="Nothing was published. Look at the report in Orbit, and at the query.",
+                )
             now = known.now(kinds.kinds, with_values=kinds.with_values)
             changes = self._changes(known, now) if before is not None else None
             return publication.publish(

@@ -453,6 +453,13 @@ def test_a_report_without_rows_loses_no_column(service: SandboxProcess, task: Ta
     task.run("run-3", on_column_change="fail", query={"$filter": "Status eq 'Betaald'"})
 
 
+def test_rows_without_a_column_are_no_report(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    task.run("run-1")
+    monkeypatch.setattr(OrbitReportingHook, "rows", lambda self, report, **options: iter([{}]))
+    with pytest.raises(VismaContentError, match="no columns"):
+        task.run("run-2")
+
+
 def test_a_column_that_is_empty_for_a_day_keeps_its_type(service: SandboxProcess, task: Task) -> None:
     task.run("run-1", on_column_change="fail")
     column(service, Number={"value": None, "type": "Edm.String"})
