@@ -199,12 +199,15 @@ class WritableStage(io.RawIOBase):
         self._staged = staged
 
     def writable(self) -> bool:
+        """Return True."""
         return True
 
     def tell(self) -> int:
+        """Return how many bytes were written."""
         return self._staged.size
 
     def write(self, chunk: Any) -> int:
+        """Append *chunk*, anything that has a buffer."""
         piece = bytes(chunk)
         self._staged.write(piece)
         return len(piece)

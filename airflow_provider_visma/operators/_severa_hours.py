@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import TaskInstanceState
 
 from airflow_provider_visma.exceptions import VismaContentError, VismaRequestError, VismaTransientError
-from airflow_provider_visma.hour_entry_ledger import Owner
-from airflow_provider_visma.hour_entry_rows import MEMBERS
+from airflow_provider_visma.hour_entries.ledger import Owner
+from airflow_provider_visma.hour_entries.rows import MEMBERS
 from airflow_provider_visma.storage import read_manifest
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, ObjectStoragePath
 
     from airflow_provider_visma.hooks.severa import SeveraHook
-    from airflow_provider_visma.hour_entry_doubt import Entry
-    from airflow_provider_visma.hour_entry_rows import Members
+    from airflow_provider_visma.hour_entries.doubt import Entry
+    from airflow_provider_visma.hour_entries.rows import Members
     from airflow_provider_visma.storage import Publication, StagedFile
 
 _PIECE = 1024 * 1024

@@ -16,7 +16,7 @@ from airflow_provider_visma.exceptions import VismaRequestError
 from airflow_provider_visma.export_assets import SEVERA, Watermark
 from airflow_provider_visma.export_request import column_names
 from airflow_provider_visma.operators._exports import ExportingOperator
-from airflow_provider_visma.severa_export import (
+from airflow_provider_visma.severa_export.asking import (
     SYSTEM,
     Plan,
     Wishes,
@@ -25,8 +25,8 @@ from airflow_provider_visma.severa_export import (
     times_of,
     window_of,
 )
-from airflow_provider_visma.severa_landing import Query, SeveraLanding, past_read
-from airflow_provider_visma.severa_state import ExportState, scope_of
+from airflow_provider_visma.severa_export.landing import Query, SeveraLanding, past_read
+from airflow_provider_visma.severa_export.state import ExportState, scope_of
 from airflow_provider_visma.storage import run_folder
 
 if TYPE_CHECKING:

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_visma.exceptions import VismaError, VismaRequestError, VismaStorageError
-from airflow_provider_visma.hour_entry_ledger import Ledger
-from airflow_provider_visma.hour_entry_rows import REJECTED_COLUMNS, Problem, RowChecker
-from airflow_provider_visma.hour_entry_upload import Upload, open_rows
+from airflow_provider_visma.hour_entries.ledger import Ledger
+from airflow_provider_visma.hour_entries.rows import REJECTED_COLUMNS, Problem, RowChecker
+from airflow_provider_visma.hour_entries.upload import Upload, open_rows
 from airflow_provider_visma.operators._severa_hours import (
     SeveraHourEntries,
     as_written,
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_visma.hooks.severa import SeveraHook
-    from airflow_provider_visma.hour_entry_rows import Members
+    from airflow_provider_visma.hour_entries.rows import Members
     from airflow_provider_visma.storage import StagedFile
 
 _KIND = "severa-hour-entries"

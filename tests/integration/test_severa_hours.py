@@ -27,7 +27,7 @@ from airflow_provider_visma.exceptions import (
     VismaTransientError,
     VismaUnknownOutcomeError,
 )
-from airflow_provider_visma.hour_entry_ledger import Ledger
+from airflow_provider_visma.hour_entries.ledger import Ledger
 from airflow_provider_visma.storage import StagedFile
 from tests.integration.hour_uploads import (
     ADD,

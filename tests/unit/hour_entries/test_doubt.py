@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_visma.hour_entry_doubt import settle
+from airflow_provider_visma.hour_entries.doubt import settle
 
 USER, PHASE, OTHER = (f"5e7e4a00-0000-4000-8000-00000000000{digit}" for digit in "abc")
 ROW = {

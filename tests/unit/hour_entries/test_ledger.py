@@ -16,7 +16,7 @@ from airflow_provider_visma.exceptions import (
     VismaStorageError,
     VismaTransientError,
 )
-from airflow_provider_visma.hour_entry_ledger import Accepted, Ledger, NotSent, Owner, Rejected
+from airflow_provider_visma.hour_entries.ledger import Accepted, Ledger, NotSent, Owner, Rejected
 
 ME = Owner("dag", "upload", "run-1")
 OTHER = Owner("dag", "upload", "run-2")

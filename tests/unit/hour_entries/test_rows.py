@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from airflow_provider_visma.exceptions import VismaRequestError
-from airflow_provider_visma.hour_entry_rows import _NOT_SENT, MEMBERS, RowChecker
+from airflow_provider_visma.hour_entries.rows import _NOT_SENT, MEMBERS, RowChecker
 from visma_sandbox.severa import contract
 
 GUID = "5e7e4a00-0000-4000-8000-000000000001"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_visma.exceptions import VismaRequestError
-from airflow_provider_visma.severa_export import (
+from airflow_provider_visma.severa_export.asking import (
     Read,
     Times,
     Wishes,
@@ -21,7 +21,7 @@ from airflow_provider_visma.severa_export import (
     times_of,
     window_of,
 )
-from airflow_provider_visma.severa_state import ExportState, PastRead, Window, fell_too_far
+from airflow_provider_visma.severa_export.state import ExportState, PastRead, Window, fell_too_far
 
 NOW = datetime(2026, 11, 21, 2, 0, 5, tzinfo=UTC)
 INITIAL = datetime(1998, 4, 30, tzinfo=UTC)

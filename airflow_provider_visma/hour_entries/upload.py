@@ -22,9 +22,9 @@ from airflow_provider_visma.exceptions import (
     VismaUnavailableError,
     VismaUnknownOutcomeError,
 )
-from airflow_provider_visma.hour_entry_doubt import Entry, Settlement, guid_of, is_similar, settle
-from airflow_provider_visma.hour_entry_ledger import Accepted, Ledger, NotSent, Outcome, Rejected
-from airflow_provider_visma.hour_entry_rows import Members
+from airflow_provider_visma.hour_entries.doubt import Entry, Settlement, guid_of, is_similar, settle
+from airflow_provider_visma.hour_entries.ledger import Accepted, Ledger, NotSent, Outcome, Rejected
+from airflow_provider_visma.hour_entries.rows import Members
 
 _GENERAL_FAILURE = "GeneralFailureException"
 _UNANSWERED_IN_A_ROW = 3

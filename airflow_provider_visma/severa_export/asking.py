@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from airflow_provider_visma.exceptions import VismaRequestError
-from airflow_provider_visma.severa_state import ExportState, Window
+from airflow_provider_visma.severa_export.state import ExportState, Window
 
 SYSTEM: Final = "Severa"
 

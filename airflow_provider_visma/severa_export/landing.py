@@ -23,9 +23,9 @@ from airflow_provider_visma.exceptions import (
     VismaStorageError,
 )
 from airflow_provider_visma.row_files import FORMATS, stage_rows
-from airflow_provider_visma.severa_export import SYSTEM, Plan, Read, Times
-from airflow_provider_visma.severa_index import RowIndex
-from airflow_provider_visma.severa_state import ExportState, PastRead, fell_too_far
+from airflow_provider_visma.severa_export.asking import SYSTEM, Plan, Read, Times
+from airflow_provider_visma.severa_export.index import RowIndex
+from airflow_provider_visma.severa_export.state import ExportState, PastRead, fell_too_far
 from airflow_provider_visma.storage import Publication, published_earlier, read_manifest, stage_jsonl
 
 if TYPE_CHECKING:

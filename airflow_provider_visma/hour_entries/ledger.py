@@ -13,8 +13,8 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_visma import write_once
 from airflow_provider_visma.exceptions import VismaContentError, VismaRequestError, VismaTransientError
+from airflow_provider_visma.hour_entries import write_once
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
