@@ -27,7 +27,7 @@ from airflow_provider_visma.protocols.odata3_parser import (
     refuse_v4,
     utf8_pieces,
 )
-from airflow_provider_visma.protocols.odata3_plain import NotPlainError, begin_plain, has_other_markup
+from airflow_provider_visma.protocols.odata3_plain import NotPlainError, begin_plain
 from airflow_provider_visma.protocols.odata3_service import APP, Collection, read_error, read_service_document
 from airflow_provider_visma.protocols.odata3_values import (
     DATA,
@@ -42,7 +42,7 @@ from airflow_provider_visma.protocols.odata3_values import (
     type_of,
     value_of,
 )
-from airflow_provider_visma.protocols.soap_parser import ItemParser
+from airflow_provider_visma.protocols.xml_parser import ItemParser, has_other_markup
 
 __all__ = [
     "Collection",

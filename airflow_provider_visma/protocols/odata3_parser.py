@@ -1,7 +1,8 @@
 """lxml's push parser for an Atom document of OData v1 to v3, made safe for what comes from the network.
 
 Nothing that is cut off, damaged, hostile or of another kind may look like a whole document. What libxml2 lets
-pass is refused here, as in :mod:`~airflow_provider_visma.protocols.soap_parser`, whose limits these are.
+pass is refused here, with the limits of
+:mod:`~airflow_provider_visma.protocols.xml_parser`.
 """
 
 from __future__ import annotations
@@ -22,17 +23,7 @@ from airflow_provider_visma.exceptions import (
     VismaUnavailableError,
 )
 from airflow_provider_visma.protocols.odata3_values import METADATA
-from airflow_provider_visma.protocols.soap_parser import (
-    _ATTRIBUTES,
-    _DOCTYPE,
-    _PAGE,
-    _STRICT,
-    _TOO_MANY_ATTRIBUTES,
-    MAX_ATTRIBUTES,
-    MAX_DEPTH,
-    _bound,
-    _damaged,
-)
+from airflow_provider_visma.protocols.xml_parser import DOCTYPE, STRICT, WEB_PAGE, Bounds, damaged
 
 ATOM = "http://www.w3.org/2005/Atom"
 FEED = f"{{{ATOM}}}feed"
@@ -41,10 +32,9 @@ MAX_ITEM_BYTES = 64 * 1024 * 1024
 
 _V4 = "docs.oasis-open.org/odata"
 _FIRST = 64 * 1024  # bytes in which a document type or another format has to show itself
-_MANY_ATTRIBUTES_OR_DEEP = _bound(f"{_TOO_MANY_ATTRIBUTES} or {'/'.join(['*'] * 10)}")
-# From the root; and from a box in the root, whose children were the root's.
-_TOO_DEEP = _bound("/".join(["*"] * MAX_DEPTH))
-_FIRST_ERROR = etree.XPath("descendant-or-self::m:error[1]", namespaces={"m": METADATA}, smart_strings=False)
+# Of the root; and of a box in the root, whose children were the root's.
+_BOUNDS = Bounds(level=2, usual=10)
+_ERROR = f"{{{METADATA}}}error"
 _CODE = re.compile(r"[\w.:/-]{1,60}", re.ASCII)
 
 
@@ -67,7 +57,7 @@ class ODataParser:
     """
 
     def __init__(self) -> None:
-        self._parser = etree.XMLPullParser(events=("pi",), **_STRICT)
+        self._parser = etree.XMLPullParser(events=("pi",), **STRICT)
         self._marker: Any = None
         self._says_error = False
         self._end = b""
@@ -100,7 +90,7 @@ class ODataParser:
         self.root = tree.getroot()
         if self.root is not None:
             if tree.docinfo.internalDTD is not None:
-                raise VismaContentError(_DOCTYPE)
+                raise VismaContentError(DOCTYPE)
             refuse_other_documents(self.root)
 
     def finish(self) -> etree._Element:
@@ -125,29 +115,25 @@ class ODataParser:
         :param element: the root, or a box with children of the root.
         :param says_error: look for an error though none was fed.
         """
-        if (says_error or self._says_error) and (found := _FIRST_ERROR(element)):
-            raise _told(InStreamError("the service reported an error in its answer"), found[0])
-        if _MANY_ATTRIBUTES_OR_DEEP(element):
-            if _ATTRIBUTES(element):
-                raise VismaContentError(f"an element of the answer has more than {MAX_ATTRIBUTES} attributes")
-            if _TOO_DEEP(element):
-                raise VismaContentError(f"the answer is nested deeper than {MAX_DEPTH}")
+        if says_error or self._says_error:
+            for found in element.iter(_ERROR):
+                raise _told(InStreamError("the service reported an error in its answer"), found)
+        _BOUNDS.check(element)
 
     def _broken(self, error: etree.XMLSyntaxError) -> VismaError:
         """Tell what broke off: a server in trouble writes its error and leaves the document unclosed."""
         if self._says_error and self._marker is not None:
             root = self._marker.getroottree().getroot()
-            found = _FIRST_ERROR(root) if root is not None else []
-            if found:
-                return _told(InStreamError("the service broke off its answer with an error"), found[0])
+            for found in root.iter(_ERROR) if root is not None else ():
+                return _told(InStreamError("the service broke off its answer with an error"), found)
         # The error's own log is the thread's, which remembers the documents before.
         error.error_log = self._parser.feed_error_log
-        return _damaged(error)
+        return damaged(error)
 
 
 def strict_parser() -> etree.XMLParser:
     """Return a parser of whole documents as strict as this one."""
-    return etree.XMLParser(**_STRICT)
+    return etree.XMLParser(**STRICT)
 
 
 def refuse_other_documents(root: etree._Element) -> None:
@@ -277,7 +263,7 @@ def _refuse_first(first: bytes) -> None:
                 "the answer is of OData V4, in JSON", advice="The reports speak version 3: check the address."
             )
         raise VismaContentError("JSON came instead of Atom")
-    if _PAGE.match(first):
+    if WEB_PAGE.match(first):
         raise VismaIncompleteAnswerError("a web page came instead of an answer", advice="A retry asks again.")
     if b"<!DOCTYPE" in first or b"<!ENTITY" in first:
-        raise VismaContentError(_DOCTYPE)
+        raise VismaContentError(DOCTYPE)

@@ -19,14 +19,9 @@ from lxml import etree
 
 from airflow_provider_visma.protocols.odata3_parser import ATOM, FEED, ODataParser, strict_parser
 from airflow_provider_visma.protocols.odata3_values import METADATA
+from airflow_provider_visma.protocols.xml_parser import OTHER_REFERENCE, SPACE, TEXT
 
-# No markup, no character that XML forbids, and no carriage return, which a parser turns into a line feed.
-_CHARACTERS = "<\\x00-\\x08\\x0b-\\x1f\ufffe\uffff"
-_SPACE = "[ \\t\\r\\n]*+"  # XML's; Python's has more
-_TEXT = f"[^{_CHARACTERS}]*+"
-_VALUE = f'[^"{_CHARACTERS}]*+'
-# Other references are for the XML parser: most are errors, and HTML reads some numbers differently.
-_OTHER_REFERENCE = re.compile("&(?!(?:amp|lt|gt|quot|apos|#9|#10|#13|#x9|#xA|#xD);)")
+_VALUE = f'[^"{TEXT.removeprefix("[^")}'
 
 _NAME = r"[^\s<>/=\"'!?]+"
 _TAG = re.compile(
@@ -86,10 +81,10 @@ def _around(text: str) -> str:
         written = "".join(f' {re.escape(attribute)}="{_VALUE}"' for attribute, _ in tag.attributes)
         leaf = tag.opens and following is not None and not following.opens and following.name == tag.name
         if tag.opens and (tag.closes or leaf):
-            source += rf"{_SPACE}<{name}{written}(?:>{_TEXT}</{name}>| ?/>)"
+            source += rf"{SPACE}<{name}{written}(?:>{TEXT}</{name}>| ?/>)"
             skip = not tag.closes
         else:
-            source += rf"{_SPACE}<{name}{written}>" if tag.opens else rf"{_SPACE}</{name}>"
+            source += rf"{SPACE}<{name}{written}>" if tag.opens else rf"{SPACE}</{name}>"
         if tag.text.strip() and not skip:
             raise NotPlainError
     return source
@@ -185,14 +180,14 @@ class PlainEntries:
             element = re.escape(name)
             null = re.escape(f' {self._metadata}:null="true"')
             if (tag, type_name) in texts:
-                content = f"{typed}>({_TEXT})</{element}>|({null}|{typed})"
+                content = f"{typed}>({TEXT})</{element}>|({null}|{typed})"
             else:  # it was always null: a text is for the parser
                 content = f"(?!)()|({null})"
-            source += rf"(?:{_SPACE}<{element}(?:{written})?+(?:{content}(?: ?/>|></{element}>)))?+"
+            source += rf"(?:{SPACE}<{element}(?:{written})?+(?:{content}(?: ?/>|></{element}>)))?+"
             parts.append((column, convert))
         mark = re.escape(f"{self._metadata}:properties")
         heads = "|".join(self._heads)
-        self._entry = re.compile(rf"(?:{heads}){_SPACE}<{mark}>{source}{_SPACE}</{mark}>{self._tail}")
+        self._entry = re.compile(rf"(?:{heads}){SPACE}<{mark}>{source}{SPACE}</{mark}>{self._tail}")
         self._parts = parts
 
     def read(self, text: str, at: int) -> tuple[dict[str, Any], int] | None:
@@ -201,7 +196,7 @@ class PlainEntries:
             return None
         end = found.end()
         references = text.find("&", at, end) >= 0
-        if references and _OTHER_REFERENCE.search(text, at, end):
+        if references and OTHER_REFERENCE.search(text, at, end):
             return None
         row: dict[str, Any] = {}
         groups = iter(found.groups())
@@ -262,9 +257,3 @@ def _is_open(opening: bytes, root: etree._Element) -> bool:
     except etree.XMLSyntaxError:
         return False
     return True
-
-
-def has_other_markup(text: str) -> bool:
-    """Return whether *text* holds comments, sections or instructions, in which an entry's end may hide."""
-    # The rare character first: "<" stands everywhere, and a search for it stops as often.
-    return ("!" in text and "<!" in text) or ("?" in text and "<?" in text) or "]]>" in text

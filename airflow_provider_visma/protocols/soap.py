@@ -26,10 +26,11 @@ from airflow_provider_visma.exceptions import (
 )
 from airflow_provider_visma.protocols.http import HttpLimits, network_error, status_error
 from airflow_provider_visma.protocols.soap_contract import AnswerShape, Placeholder, SoapContract
-from airflow_provider_visma.protocols.soap_parser import FaultFoundError, local_name
+from airflow_provider_visma.protocols.soap_parser import FaultFoundError
 from airflow_provider_visma.protocols.soap_reader import ReadReport, SoapReader
 from airflow_provider_visma.protocols.soap_shape import Shape, select
 from airflow_provider_visma.protocols.streaming import PIECE, body_pieces
+from airflow_provider_visma.protocols.xml_parser import local_name
 
 __all__ = ["SOAP_LIMITS", "Octets", "ReadReport", "SoapClient", "SoapFault"]
 

@@ -9,45 +9,28 @@ its limit.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, cast
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from lxml import etree
 
-from airflow_provider_visma.exceptions import VismaContentError, VismaError, VismaIncompleteAnswerError
+from airflow_provider_visma.exceptions import VismaContentError, VismaIncompleteAnswerError
+from airflow_provider_visma.protocols.xml_parser import (
+    DOCTYPE,
+    STRICT,
+    WEB_PAGE,
+    Bounds,
+    damaged,
+    local_name,
+)
 
 SOAP_11 = "http://schemas.xmlsoap.org/soap/envelope/"
 SOAP_12 = "http://www.w3.org/2003/05/soap-envelope"
 ENVELOPES = tuple(f"{{{namespace}}}Envelope" for namespace in (SOAP_11, SOAP_12))
 FAULTS = tuple(f"{{{namespace}}}Fault" for namespace in (SOAP_11, SOAP_12))
 
-MAX_DEPTH = 64
-MAX_ATTRIBUTES = 100
-
-
-def _bound(expression: str) -> etree.XPath:
-    return etree.XPath(f"boolean({expression})", smart_strings=False, regexp=False)
-
-
-# position()=N is several times cheaper in libxml2 than [N]; few levels are asked for first, because a
-# path of sixty steps costs as much as reading the items.
-_TOO_MANY_ATTRIBUTES = f".//@*[position()={MAX_ATTRIBUTES + 1}]"
-_SUSPICIOUS = _bound(f"{_TOO_MANY_ATTRIBUTES} or {'/'.join(['*'] * 9)}")
-_ATTRIBUTES = _bound(_TOO_MANY_ATTRIBUTES)
-_ITEM_DEPTH = 5  # Envelope, Body, response, result, item
-_TOO_DEEP_ITEMS = _bound("/".join(["*"] * (MAX_DEPTH - _ITEM_DEPTH + 2)))
-_TOO_DEEP_ROOT = _bound("/".join(["*"] * MAX_DEPTH))
-
-
-_STRICT: dict[str, Any] = {
-    "resolve_entities": False,
-    "no_network": True,
-    "load_dtd": False,
-    "huge_tree": False,
-    "recover": False,
-    "remove_comments": True,
-    "collect_ids": False,
-}
+_ITEMS = Bounds(level=5, usual=9)  # below Envelope, Body, response and result
+_DOCUMENT = Bounds(level=2)
 
 
 class FaultFoundError(Exception):
@@ -75,7 +58,7 @@ class AnswerParser:
         result_tag: str | None,
         on_header: Callable[[Mapping[str, str]], None] | None = None,
     ) -> None:
-        self._parser = etree.XMLPullParser(events=("pi",), **_STRICT)
+        self._parser = etree.XMLPullParser(events=("pi",), **STRICT)
         self._response_tag = response_tag
         self._result_tag = result_tag
         self._on_header = on_header
@@ -97,7 +80,7 @@ class AnswerParser:
                 self._parser.feed(piece)
         except etree.XMLSyntaxError as error:
             error.error_log = self._parser.feed_error_log
-            raise _damaged(error) from None
+            raise damaged(error) from None
         if next(self._parser.read_events(), None) is not None:
             raise VismaContentError("the answer holds a processing instruction, which SOAP forbids")
         if self.result is None:
@@ -109,7 +92,7 @@ class AnswerParser:
         if root is None:
             return
         if tree.docinfo.internalDTD is not None:
-            raise VismaContentError(_DOCTYPE)
+            raise VismaContentError(DOCTYPE)
         if root.tag not in ENVELOPES:
             return
         body = root.find(_body_tag(root))
@@ -130,8 +113,8 @@ class AnswerParser:
             root = self._parser.close()
         except etree.XMLSyntaxError as error:
             error.error_log = self._parser.feed_error_log
-            raise _damaged(error) from None
-        _check_bounds(root, _TOO_DEEP_ROOT)
+            raise damaged(error) from None
+        _DOCUMENT.check(root)
         if root.tag not in ENVELOPES:
             raise VismaIncompleteAnswerError("the answer is not a SOAP envelope")
         body = root.find(_body_tag(root))
@@ -150,41 +133,13 @@ class AnswerParser:
             tell({local_name(entry): entry.text.strip() for entry in header if entry.text})
 
 
-class ItemParser:
-    """Parses items that were cut out of an answer.
-
-    :param nsmap: namespaces in force there.
-    """
-
-    def __init__(self, nsmap: Mapping[str | None, str]) -> None:
-        box = etree.Element("box", nsmap=nsmap)  # type: ignore[arg-type]  # None is the default namespace
-        self._start = etree.tostring(box).removesuffix(b"/>")
-        self._parser = etree.XMLParser(**_STRICT)
-
-    def parse(self, items: str) -> etree._Element:
-        """Return an element that holds the *items*."""
-        try:
-            return etree.fromstring(b"%b>%b</box>" % (self._start, items.encode()), self._parser)
-        except etree.XMLSyntaxError as error:
-            error.error_log = self._parser.error_log
-            raise _damaged(error) from None
-
-
-def local_name(element: etree._Element) -> str:
-    """Return an element's name without its namespace."""
-    return element.tag.rpartition("}")[2]
-
-
 def _body_tag(envelope: etree._Element) -> str:
     return envelope.tag.replace("Envelope", "Body")
 
 
-_DOCTYPE = "the answer holds a document type declaration (DOCTYPE)"
 _OPENING = re.compile(
     rb"""(?:\xef\xbb\xbf)?(?:<\?xml\s[^>]*?(?:encoding\s*=\s*["']([^"'>]*)["'][^>]*?)?\?>)?"""
 )
-
-_PAGE = re.compile(rb"\s*<(!DOCTYPE\s+)?html\b", re.IGNORECASE)
 
 
 def _opening_with_marker(piece: bytes) -> bytes:
@@ -203,43 +158,13 @@ def _opening_with_marker(piece: bytes) -> bytes:
         or b"\0" in piece[:4]
     ):
         raise VismaContentError("the answer is not in UTF-8")
-    if _PAGE.match(piece, end):
+    if WEB_PAGE.match(piece, end):
         raise VismaIncompleteAnswerError("a web page came instead of an answer", advice="A retry asks again.")
     if b"<!DOCTYPE" in piece or b"<!ENTITY" in piece:
-        raise VismaContentError(_DOCTYPE)
+        raise VismaContentError(DOCTYPE)
     return piece[:end] + b"<?rows?>" + piece[end:]
-
-
-_LIMITS = (etree.ErrorTypes.ERR_RESOURCE_LIMIT, etree.ErrorTypes.ERR_NAME_TOO_LONG)
-
-
-def _damaged(error: etree.XMLSyntaxError) -> VismaError:
-    """Tell a damaged answer, which a retry may get whole, from one that passes a limit of libxml2.
-
-    :param error: with its own parser's log, since lxml gives it that of all parsers of this thread.
-    """
-    # The log tells more than the error, which may be only that there is no element after all that.
-    log = cast("Iterable[etree._LogEntry]", error.error_log)
-    codes = {getattr(error, "code", None), *(entry.type for entry in log)}
-    if codes.intersection(_LIMITS):
-        return VismaContentError("the answer passes a limit on depth, text or tag size")
-    if etree.ErrorTypes.ERR_UNDECLARED_ENTITY in codes:
-        return VismaContentError("the answer refers to an entity")
-    # libxml2's message may quote the text that it stumbled over, so only the place is told.
-    return VismaIncompleteAnswerError(
-        f"the answer is cut off or damaged (line {error.lineno}, code {getattr(error, 'code', None)})",
-        advice="A retry reads it again.",
-    )
 
 
 def check_items(box: etree._Element) -> None:
     """Refuse items, the children of *box*, with too many attributes or too much depth."""
-    if _SUSPICIOUS(box):
-        _check_bounds(box, _TOO_DEEP_ITEMS)
-
-
-def _check_bounds(element: etree._Element, too_deep: etree.XPath) -> None:
-    if _ATTRIBUTES(element):
-        raise VismaContentError(f"an element of the answer has more than {MAX_ATTRIBUTES} attributes")
-    if too_deep(element):
-        raise VismaContentError(f"the answer is nested deeper than {MAX_DEPTH}")
+    _ITEMS.check(box)

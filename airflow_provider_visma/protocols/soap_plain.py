@@ -16,16 +16,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_visma.protocols.soap_shape import Shape
+from airflow_provider_visma.protocols.xml_parser import OTHER_REFERENCE, SPACE, TEXT
 
 _XSI = "http://www.w3.org/2001/XMLSchema-instance"
 _DEEPEST = 8
-
-# No markup, no character that XML forbids, and no carriage return, which a parser turns into a line feed.
-_TEXT = "[^<\\x00-\\x08\\x0b-\\x1f\ufffe\uffff]*+"
-# XML's own: "\\s" would take control characters too, which XML forbids.
-_SPACE = "[ \\t\\r\\n]*+"
-# Other references are for the XML parser: most are errors, and HTML reads some numbers differently.
-_OTHER_REFERENCE = re.compile("&(?!(?:amp|lt|gt|quot|apos|#9|#10|#13|#x9|#xA|#xD);)")
 
 
 class NotPlainError(Exception):
@@ -91,7 +85,7 @@ class _Expression:
             want = wanted.parts.get(inner.tag) if wanted else None
             at = self._groups
             self._groups += want is not None
-            content, inside = (_TEXT, ()) if inner.convert else self.content(inner, want, depth + 1)
+            content, inside = (TEXT, ()) if inner.convert else self.content(inner, want, depth + 1)
             element = self._names.of(inner.tag)
             closed = f"({'' if want else '?:'}{self._names.without_content}) ?/>"
             if want is not None:
@@ -146,7 +140,7 @@ class PlainItems:
         source, self._parts = _Expression(names).content(known, wanted)
         self._wanted = wanted
         element = names.of(known.tag)
-        self._item = re.compile(rf"{_SPACE}<{element}>{source}</{element}>")
+        self._item = re.compile(rf"{SPACE}<{element}>{source}</{element}>")
         self._start = re.compile(rf"<{element}(?=[\s/>])")
         self._end = re.compile(rf"</{element}\s*+>")
 
@@ -157,7 +151,7 @@ class PlainItems:
             return None
         end = found.end()
         references = text.find("&", at, end) >= 0
-        if references and _OTHER_REFERENCE.search(text, at, end):
+        if references and OTHER_REFERENCE.search(text, at, end):
             return None
         try:
             return _value(self._wanted, self._parts, found.groups(), references=references), end
@@ -177,9 +171,3 @@ class PlainItems:
         if first is None or second is not None or text[at : first.start()].strip():
             raise NotPlainError
         return end.end()
-
-
-def has_other_markup(text: str) -> bool:
-    """Return whether *text* holds comments, sections or instructions, in which an item's end may hide."""
-    # The rare character first: "<" stands everywhere, and a search for it stops as often.
-    return ("!" in text and "<!" in text) or ("?" in text and "<?" in text) or "]]>" in text

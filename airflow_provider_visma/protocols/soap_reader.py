@@ -20,9 +20,10 @@ from lxml import etree
 
 from airflow_provider_visma.exceptions import VismaContentError
 from airflow_provider_visma.protocols.soap_contract import AnswerShape
-from airflow_provider_visma.protocols.soap_parser import AnswerParser, ItemParser, check_items
-from airflow_provider_visma.protocols.soap_plain import NotPlainError, PlainItems, has_other_markup
+from airflow_provider_visma.protocols.soap_parser import AnswerParser, check_items
+from airflow_provider_visma.protocols.soap_plain import NotPlainError, PlainItems
 from airflow_provider_visma.protocols.soap_shape import Shape, unwanted_tags
+from airflow_provider_visma.protocols.xml_parser import ItemParser, has_other_markup
 
 MAX_ITEM_BYTES = 64 * 1024 * 1024
 _LISTED = 1000
