@@ -31,6 +31,7 @@ _ATTRIBUTE = re.compile(rf' ({_NAME})="([^"<]*)"')
 _FIRST_ENTRY = re.compile(rb"<((?:[\w.-]+:)?entry)(?=[\s/>])")
 _MOST_HEADS = 4
 _MOST_LESSONS = 40
+_MOST_TAGS = 1000  # in a part of an entry
 
 Key = tuple[str, str | None]  # tag and type, as written
 Texts = Mapping[Key, tuple[str, Callable[[str], Any] | None]]
@@ -55,7 +56,7 @@ def _tags(text: str) -> list[_Tag]:
     tags, at = [], 0
     while at < len(text):
         found = _TAG.match(text, at)
-        if found is None:
+        if found is None or len(tags) == _MOST_TAGS:
             raise NotPlainError
         attributes = tuple(_ATTRIBUTE.findall(found["attributes"]))
         if any(name.startswith("xmlns") for name, _ in attributes):
