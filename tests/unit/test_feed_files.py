@@ -228,3 +228,8 @@ def test_memory_does_not_grow_with_the_rows(
 
     peak(2_000)  # imports
     assert peak(40_000) < 1.3 * peak(10_000)
+
+
+def test_what_a_row_lacks_its_line_lacks(tmp_path: Path) -> None:
+    path, _ = staged(tmp_path, [{"A": 1}, {"B": 2}, {"A": "x"}, {"A": None}], "jsonl")
+    assert jsonl(path) == [{"A": "1"}, {"B": 2}, {"A": "x"}, {"A": None}]
