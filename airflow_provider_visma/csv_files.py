@@ -19,7 +19,8 @@ from airflow_provider_visma.exceptions import (
 )
 
 if TYPE_CHECKING:
-    from airflow_provider_visma.storage import Publication, StagedFile
+    from airflow_provider_visma.staged_file import StagedFile
+    from airflow_provider_visma.storage import Publication
 
 _NEITHER_QUOTE_NOR_LINE_END = bytes(byte for byte in range(256) if byte not in b'"\n')
 _LONGEST_HEADER = 1024 * 1024

@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_visma.row_files import as_text, stage_rows
 
 if TYPE_CHECKING:
-    from airflow_provider_visma.storage import Publication, StagedFile
+    from airflow_provider_visma.staged_file import StagedFile
+    from airflow_provider_visma.storage import Publication
 
 MOMENT = "moment"  # a datetime with an offset; to the files it is a datetime
 

@@ -12,7 +12,8 @@ from airflow_provider_visma import storage
 from airflow_provider_visma.csv_files import CsvSink, require_parquet, stage_parquet
 from airflow_provider_visma.exceptions import VismaContentError, VismaRequestError
 from airflow_provider_visma.export_request import SYSTEM, checked_dataset
-from airflow_provider_visma.storage import Publication, StagedFile, published_earlier
+from airflow_provider_visma.staged_file import StagedFile
+from airflow_provider_visma.storage import Publication, published_earlier
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath

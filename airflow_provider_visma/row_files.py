@@ -23,7 +23,8 @@ from airflow_provider_visma.exceptions import VismaContentError, VismaRequestErr
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
 
-    from airflow_provider_visma.storage import Publication, StagedFile
+    from airflow_provider_visma.staged_file import StagedFile
+    from airflow_provider_visma.storage import Publication
 
 FORMATS = ("csv", "jsonl", "parquet")
 

@@ -20,7 +20,6 @@ import signal
 import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -28,6 +27,7 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
 from airflow_provider_visma.exceptions import VismaContentError, VismaRequestError, VismaStorageError
+from airflow_provider_visma.staged_file import StagedFile
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
@@ -36,79 +36,6 @@ MANIFEST_NAME = "_manifest.json"
 
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=-]*")
 _CLAIM = ".claim"
-_WRITE_BUFFER = 64 * 1024
-_WORTH_A_THREAD = 64 * 1024
-
-
-class StagedFile:
-    """A private local file that counts and hashes what is written to it.
-
-    Use it in a ``with``; a block that raises leaves it incomplete, and an incomplete file is never
-    published. One thread writes one file.
-
-    :ivar size: bytes written.
-    :ivar rows: rows the writer counted, or None where it does not count.
-    :ivar header: column names, where the file has any.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.size = 0
-        self.rows: int | None = None
-        self.header: tuple[str, ...] | None = None
-        self.complete = False
-        self._hash = hashlib.sha256()
-        # Hashing takes as long as receiving, and both let other threads run: so they take turns no more.
-        self._hasher = ThreadPoolExecutor(1, thread_name_prefix="sha256")
-        self._hashing: Future[None] | None = None
-        self._file = open(path, "xb", buffering=_WRITE_BUFFER, opener=_private)  # noqa: SIM115
-
-    @property
-    def name(self) -> str:
-        """Name the file will have at the destination."""
-        return self.path.name
-
-    @property
-    def sha256(self) -> str:
-        """Hex digest of what was written."""
-        self._wait_for_hash()
-        return self._hash.hexdigest()
-
-    def write(self, chunk: bytes) -> None:
-        """Append *chunk*."""
-        self._wait_for_hash()
-        if len(chunk) < _WORTH_A_THREAD:
-            self._hash.update(chunk)
-        else:
-            self._hashing = self._hasher.submit(self._hash.update, chunk)
-        self._file.write(chunk)
-        self.size += len(chunk)
-
-    def restart(self) -> None:
-        """Forget what was written: the source has to be read again from its first byte."""
-        self._wait_for_hash()
-        self._file.seek(0)
-        self._file.truncate()
-        self._hash = hashlib.sha256()
-        self.size = 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._hasher.shutdown()
-        self._file.close()
-        self.complete = kind is None
-
-    def _wait_for_hash(self) -> None:
-        if self._hashing is not None:
-            self._hashing.result()
-            self._hashing = None
 
 
 class Publication:
@@ -192,7 +119,7 @@ class Publication:
         """
         staged = sorted(self._staged.values(), key=lambda file: file.name)
         for file in staged:
-            _verify(file)
+            file.verify()
         written: dict[str, Any] = {
             **manifest,
             "uri": str(self.folder),
@@ -351,10 +278,6 @@ def read_jsonl(path: ObjectStoragePath) -> Iterator[dict[str, Any]]:
             yield json.loads(line)
 
 
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
-
-
 def _local_directory(folder: ObjectStoragePath) -> Path | None:
     from fsspec.implementations.local import LocalFileSystem
 
@@ -387,13 +310,6 @@ def _remove(directory: Path, claim: int) -> None:
     os.close(claim)
     with suppress(OSError):  # where NFS kept the claim under another name while it was open
         directory.rmdir()
-
-
-def _verify(file: StagedFile) -> None:
-    if not file.complete:
-        raise VismaStorageError(f"{file.name} was not written to its end")
-    if file.path.stat().st_size != file.size:
-        raise VismaStorageError(f"{file.name} has another size on disk than was written")
 
 
 def _report_lineage(folder: ObjectStoragePath) -> None:

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from airflow_provider_visma.hooks.severa import SeveraHook
     from airflow_provider_visma.hour_entries.doubt import Entry
     from airflow_provider_visma.hour_entries.rows import Members
-    from airflow_provider_visma.storage import Publication, StagedFile
+    from airflow_provider_visma.staged_file import StagedFile
+    from airflow_provider_visma.storage import Publication
 
 _PIECE = 1024 * 1024
 _AT_WORK = frozenset(

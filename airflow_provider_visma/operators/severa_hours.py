@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_visma.hooks.severa import SeveraHook
     from airflow_provider_visma.hour_entries.rows import Members
-    from airflow_provider_visma.storage import StagedFile
+    from airflow_provider_visma.staged_file import StagedFile
 
 _KIND = "severa-hour-entries"
 _FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}

@@ -53,7 +53,8 @@ class _Tag:
 
 
 def _tags(text: str) -> list[_Tag]:
-    tags, at = [], 0
+    tags: list[_Tag] = []
+    at = 0
     while at < len(text):
         found = _TAG.match(text, at)
         if found is None or len(tags) == _MOST_TAGS:

@@ -29,7 +29,8 @@ from airflow_provider_visma.export_assets import Watermark
 from airflow_provider_visma.hooks.severa import SeveraHook
 from airflow_provider_visma.operators.severa import SeveraExportOperator
 from airflow_provider_visma.row_files import read_rows
-from airflow_provider_visma.storage import Publication, StagedFile, read_manifest
+from airflow_provider_visma.staged_file import StagedFile
+from airflow_provider_visma.storage import Publication, read_manifest
 from tests.integration.task_context import TaskRuns
 from visma_sandbox.client import SandboxProcess
 

@@ -28,7 +28,7 @@ from airflow_provider_visma.exceptions import (
     VismaUnknownOutcomeError,
 )
 from airflow_provider_visma.hour_entries.ledger import Ledger
-from airflow_provider_visma.storage import StagedFile
+from airflow_provider_visma.staged_file import StagedFile
 from tests.integration.hour_uploads import (
     ADD,
     Hours,

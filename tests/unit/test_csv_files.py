@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from airflow_provider_visma.csv_files import CsvCounter, CsvSink, stage_parquet
 from airflow_provider_visma.exceptions import VismaContentError, VismaIncompleteAnswerError
-from airflow_provider_visma.storage import Publication, StagedFile
+from airflow_provider_visma.staged_file import StagedFile
+from airflow_provider_visma.storage import Publication
 
 # What people's records really hold, and what CSV readers that guess types turn into something else.
 NASTY = (

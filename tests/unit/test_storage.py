@@ -282,17 +282,20 @@ def test_a_thread_may_publish(folder: ObjectStoragePath, staging: Path) -> None:
     assert visible(folder) == ["_manifest.json", "a"]
 
 
+OURS = ("airflow_provider_visma/storage.py", "airflow_provider_visma/staged_file.py")
+
+
 def publish_and_stop(
     folder: ObjectStoragePath, staging: Path, line: int, tell: Connection
 ) -> None:  # pragma: no cover - runs in a process of its own
-    """Publish two files, and stand still at the nth line of storage.py."""
+    """Publish two files, and stand still at the nth line of storage.py and staged_file.py."""
     gc.disable()  # this process has its parent's garbage, and a finalizer would swallow the SystemExit
     signal.signal(signal.SIGTERM, lambda signum, frame: tell.send("on_kill"))
     seen = 0
 
     def trace(frame: FrameType, event: str, arg: object) -> object:
         nonlocal seen
-        if frame.f_code.co_filename.endswith("airflow_provider_visma/storage.py"):
+        if frame.f_code.co_filename.endswith(OURS):
             seen += 1
             if seen == line:
                 tell.send("here")
