@@ -12,7 +12,8 @@ from typing import Any
 class Fault:
     """One thing to go wrong.
 
-    :param system: ``connect``, ``hrm``, ``files``, ``nmbrs``, ``severa``, ``dialog``; shell wildcards allowed.
+    :param system: ``connect``, ``hrm``, ``files``, ``nmbrs``, ``severa``, ``orbit_reporting`` or ``dialog``;
+        shell wildcards allowed.
     :param kind: what happens, see the table in the README.
     :param operation: which operation of the system; shell wildcards allowed.
     :param count: how many matching requests it hits; None for all that follow.
