@@ -14,6 +14,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -188,9 +189,11 @@ def _stage(
                         if column in row:
                             row[column] = converted(row[column], kind)
             for column in in_utc:
-                for row in batch:
-                    if (moment := row.get(column)) is not None:
-                        row[column] = moment.astimezone(UTC)
+                # Beyond the years 1 and 9999 it keeps its offset, which is refused where it is written.
+                with suppress(OverflowError):
+                    for row in batch:
+                        if (moment := row.get(column)) is not None:
+                            row[column] = moment.astimezone(UTC)
             yield from batch
 
     return stage_rows(publication, name, fitting(), file_format=file_format, columns=to_write(kinds))
@@ -202,6 +205,9 @@ def _rows_of(parts: list[_Part], file_format: str, kinds: Mapping[str, str]) -> 
     csv has texts only. jsonl has texts for what JSON has no word for, which are written as they are.
     """
     for part in parts:
+        if not part.kinds:  # a line or a batch without columns is none to those who read csv and parquet
+            yield from ({} for _ in range(part.file.rows or 0))
+            continue
         match file_format:
             case "csv":
                 yield from _csv_rows(part.file)

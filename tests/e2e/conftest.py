@@ -1,4 +1,4 @@
-"""One Airflow and one sandbox for the whole session; each test starts from a sandbox that knows nothing."""
+"""One Airflow and one sandbox for all tests here; each test starts from a sandbox that knows nothing."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ ROOT = HERE.parents[1]
 EMPLOYEES = 120
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def running_sandbox() -> Iterator[SandboxProcess]:
     with start_sandbox(employees=EMPLOYEES) as sandbox:
         yield sandbox
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # so that it does not run on beside all other tests
 def airflow(
     running_sandbox: SandboxProcess, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[AirflowStack]:

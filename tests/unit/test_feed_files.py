@@ -16,7 +16,7 @@ import pytest
 from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_visma import feed_files, row_files
-from airflow_provider_visma.exceptions import VismaIncompleteAnswerError, VismaStorageError
+from airflow_provider_visma.exceptions import VismaContentError, VismaIncompleteAnswerError, VismaStorageError
 from airflow_provider_visma.feed_files import ColumnKinds, kinds_of, stage_feed, widest
 from airflow_provider_visma.row_files import FORMATS
 from airflow_provider_visma.storage import Publication
@@ -233,3 +233,22 @@ def test_memory_does_not_grow_with_the_rows(
 def test_what_a_row_lacks_its_line_lacks(tmp_path: Path) -> None:
     path, _ = staged(tmp_path, [{"A": 1}, {"B": 2}, {"A": "x"}, {"A": None}], "jsonl")
     assert jsonl(path) == [{"A": "1"}, {"B": 2}, {"A": "x"}, {"A": None}]
+
+
+@pytest.mark.parametrize("file_format", FORMATS)
+def test_rows_before_the_first_column_are_rows(tmp_path: Path, file_format: str) -> None:
+    path, _ = staged(tmp_path, [{}, {}, {}, {"A": "x"}, {}], file_format)
+    read = {"csv": texts, "jsonl": jsonl, "parquet": parquet}[file_format]
+    lacking: dict[str, Any] = {"csv": {"A": ""}, "jsonl": {}, "parquet": {"A": None}}[file_format]
+    assert read(path) == [lacking] * 3 + [{"A": "x"}] + [lacking]
+
+
+@pytest.mark.parametrize("moment", [datetime.min, datetime.max])
+def test_a_moment_that_utc_has_no_year_for_is_told(tmp_path: Path, moment: datetime) -> None:
+    zone = timezone(timedelta(hours=2 if moment == datetime.min else -2))
+    rows = [{"Since": moment.replace(tzinfo=zone)}]
+    with pytest.raises(VismaContentError, match="Since") as caught:
+        staged(tmp_path, rows, "parquet")
+    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None
+    assert jsonl(staged(tmp_path / "as", rows, "jsonl")[0]) == [{"Since": rows[0]["Since"].isoformat()}]
