@@ -70,7 +70,7 @@ def orbit_reports_to_parquet():
                 system="Teamleader Orbit",
                 advice="Name them in the parameter `reports`; Orbit shows the id of each.",
             )
-        return [each.name for each in listed]
+        return list(dict.fromkeys(each.name for each in listed))  # several workspaces may list one
 
     OrbitReportExportOperator.partial(
         task_id="export",

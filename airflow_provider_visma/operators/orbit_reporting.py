@@ -185,7 +185,7 @@ class OrbitReportExportOperator(ExportingOperator):
         if str(ObjectStoragePath(copy["uri"]).parent) != str(folder.parent):
             return False
         # One from the future tells of a wrong clock.
-        return timedelta(0) <= now - _moment(copy) < max_age
+        return timedelta(0) <= now - _moment(copy) < max_age and _has_its_files(copy)
 
     def _land(
         self,
@@ -316,6 +316,15 @@ class OrbitReportExportOperator(ExportingOperator):
             operation=f"report {self.report}",
             advice=advice,
         )
+
+
+def _has_its_files(copy: Mapping[str, Any]) -> bool:
+    """Return whether the files of a copy are where its manifest says, each as long as it was."""
+    places = [(ObjectStoragePath(file["uri"]), file["bytes"]) for file in copy["files"]]
+    try:
+        return all(place.fs.size(place.path) == size for place, size in places)
+    except OSError:  # asking the server again does no harm
+        return False
 
 
 def _moment(copy: Mapping[str, Any]) -> datetime:

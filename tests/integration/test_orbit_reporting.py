@@ -351,6 +351,21 @@ def test_a_copy_that_is_gone_is_fetched_again(service: SandboxProcess, task: Tas
     assert (again["reused"], again["previous"], again["column_changes"]) == (False, None, None)
 
 
+@pytest.mark.parametrize("left", [None, b"PAR1"], ids=["removed", "cut"])
+def test_a_copy_without_its_whole_file_is_fetched_again(
+    service: SandboxProcess, task: Task, left: bytes | None
+) -> None:
+    first = task.run("run-1")
+    file = ObjectStoragePath(first["uri"]) / "rows.parquet"
+    if left is None:
+        file.unlink()
+    else:
+        file.write_bytes(left)
+    again = task.run("run-2", max_age=timedelta(hours=1))
+    assert (again["reused"], again["rows"]) == (False, first["rows"])
+    assert again["previous"]["uri"] == first["uri"]  # its columns are known all the same
+
+
 def test_a_clock_that_was_wrong_keeps_no_copy_young(service: SandboxProcess, task: Task) -> None:
     task.run("run-1", after=timedelta(days=400))
     assert task.run("run-2", after=timedelta(days=-400), max_age=timedelta(hours=1))["reused"] is False
@@ -538,3 +553,12 @@ def test_the_dag_exports_the_reports_that_are_listed_or_those_that_are_named(
     assert list_reports(params={"reports": [HOURS]}) == [HOURS]
     with pytest.raises(VismaRequestError, match="does not list its reports"):
         list_reports(params={"reports": []})
+
+
+def test_the_dag_exports_a_report_once_that_is_listed_twice(
+    service: SandboxProcess, list_reports: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = OrbitReportingHook().reports()
+    assert listed
+    monkeypatch.setattr(OrbitReportingHook, "reports", lambda self: [*listed, *listed])
+    assert list_reports(params={"reports": []}) == [each.name for each in listed]
