@@ -168,12 +168,13 @@ class SeveraHourEntriesOperator(VismaOperator):
         self.log.info("Uploaded", **result)
         if (rejected := result["rejected"]) > int(self.max_rejected):
             raise VismaRequestError(
-                f"{rejected} of {rows} rows were rejected and {int(self.max_rejected)} may be",
+                f"{rejected} of {rows} rows were rejected, {result['accepted']} accepted;"
+                f" {int(self.max_rejected)} may be rejected",
                 system="Severa",
                 conn_id=self.severa_conn_id,
                 operation="IHourEntry.AddNewHourEntry",
-                advice=f"The others were accepted. {result['rejected_file']} tells why; correct that file "
-                "and upload it, or mend what is wrong in Severa and clear this task.",
+                advice=f"{result['rejected_file']} tells why; correct that file and upload it, or mend what"
+                " is wrong in Severa and clear this task.",
             )
         return {**result, "sent": upload.sent}
 
