@@ -225,7 +225,7 @@ def test_a_rejected_row_is_told_with_its_reason_and_the_rest_goes_on(
 ) -> None:
     wrong = [*rows[:4], {**rows[4], "PhaseGUID": NOWHERE}, *rows[5:]]
     task = Task(destination, write_csv(tmp_path / "hours.csv", wrong))
-    with pytest.raises(VismaRequestError, match="1 of 12 rows were rejected, 11 accepted; 0 may be rejected") as caught:
+    with pytest.raises(VismaRequestError, match="1 of 12 rows were rejected, 11 accepted; 0 may") as caught:
         task.run()
     assert NOWHERE not in str(caught.value)
     assert hours.rows == as_counter([*rows[:4], *rows[5:]])
