@@ -20,13 +20,9 @@ from airflow.sdk import BaseHook
 from airflow.sdk.log import mask_secret
 
 from airflow_provider_visma.exceptions import (
-    VismaContentError,
     VismaError,
-    VismaIncompleteAnswerError,
     VismaNotFoundError,
     VismaRequestError,
-    VismaUnavailableError,
-    VismaUnknownOutcomeError,
 )
 from airflow_provider_visma.hooks._connection import ConnectionSettings
 from airflow_provider_visma.hooks._retrying import retrying
@@ -136,7 +132,8 @@ class SeveraHook(BaseHook):
         """
         client, values = self._request(contract, operation, arguments)
         if not is_read(operation):
-            return self._write(client, operation, values)
+            self._quota_watch.check()
+            return client.call(operation, values, repeatable=False)
 
         def once() -> Any:
             self._quota_watch.check()
@@ -244,22 +241,6 @@ class SeveraHook(BaseHook):
         if first is not None:
             yield first
             yield from rows
-
-    def _write(self, client: SoapClient, operation: str, values: Mapping[str, Any]) -> Any:
-        self._quota_watch.check()
-        returned = client.contract.answer(operation).result
-        try:
-            return client.call(operation, values, repeatable=False)
-        except (VismaUnavailableError, VismaIncompleteAnswerError, VismaContentError) as error:
-            if returned is None or returned.only_item is None:
-                raise  # the client has told these apart
-            raise VismaUnknownOutcomeError(
-                "the request was sent and no usable answer came: it may have been carried out",
-                system=_SYSTEM,
-                conn_id=self.severa_conn_id,
-                operation=error.operation,
-                advice="Look in Severa whether it was before sending it again.",
-            ) from None
 
     def _request(
         self, contract: str, operation: str, arguments: Mapping[str, Any]
