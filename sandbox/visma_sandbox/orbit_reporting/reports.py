@@ -6,6 +6,7 @@ a feed of any length costs the memory of one entry and the same sandbox always s
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from datetime import date, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar, Final
@@ -42,7 +43,7 @@ def weeks_ago(weeks: int) -> date:
     return LAST_MONDAY - timedelta(weeks=weeks)
 
 
-class Report:
+class Report(ABC):
     """One report that a user of the tenant has defined."""
 
     id: ClassVar[str]
@@ -63,9 +64,9 @@ class Report:
         rows = wanted.get(self.id, 0) if isinstance(wanted, dict) else int(wanted)
         return int(rows) or self.per_employee * self.organisation.employees
 
+    @abstractmethod
     def row(self, index: int) -> Row:
         """The values of an entry, one for each column; the first is the key."""
-        raise NotImplementedError
 
     def key(self, index: int) -> str:
         """The key of the entry at `index`, as an address has it: an Int64 ends in L there."""
