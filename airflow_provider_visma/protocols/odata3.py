@@ -6,7 +6,6 @@ only after the iterator has ended without an error: a feed that breaks off never
 
 from __future__ import annotations
 
-from codecs import getincrementaldecoder
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator
 from itertools import chain
@@ -27,7 +26,7 @@ from airflow_provider_visma.protocols.odata3_parser import (
     refuse_v4,
     utf8_pieces,
 )
-from airflow_provider_visma.protocols.odata3_plain import NotPlainError, begin_plain
+from airflow_provider_visma.protocols.odata3_plain import PlainEntries, begin_plain
 from airflow_provider_visma.protocols.odata3_service import APP, Collection, read_error, read_service_document
 from airflow_provider_visma.protocols.odata3_values import (
     DATA,
@@ -42,7 +41,7 @@ from airflow_provider_visma.protocols.odata3_values import (
     type_of,
     value_of,
 )
-from airflow_provider_visma.protocols.xml_parser import ItemParser, has_other_markup
+from airflow_provider_visma.protocols.plain_form import ItemParser, plain_rows
 
 __all__ = [
     "Collection",
@@ -62,7 +61,6 @@ _COUNT = f"{{{METADATA}}}count"
 _SCHEME = f"{DATA}/scheme"
 _NEXT = ("next", "http://www.iana.org/assignments/relation/next")
 _MAX_COLUMNS = 10_000
-_LONGEST_PLAIN = 256 * 1024  # characters of one entry: each piece matches from its start again
 
 _Key = tuple[str, str | None]  # tag and type, as written
 
@@ -152,37 +150,25 @@ class FeedReader:
             others = ItemParser(parser.root.nsmap)  # type: ignore[union-attr]  # it is there where plain is
         except ValueError:  # libxml2 reads namespaces that lxml does not write
             return (begun,)
-        decoder = getincrementaldecoder("utf-8")()
-        text, at, read_by_parser, before = "", 0, 0, self.read
-        for piece in chain([begun], stream):
-            begun = decoder.getstate()[0]
-            try:
-                text, at = text[at:] + decoder.decode(piece), 0
-            except UnicodeDecodeError:
-                return (text[at:].encode() + begun + piece,)
-            # Where most are others, a single parser is faster.
-            mostly_others = read_by_parser > max((self.read - before) // 2, 50)
-            if mostly_others or has_other_markup(text):
-                break
-            try:
-                while True:
-                    while (found := plain.read(text, at)) is not None:
-                        row, at = found
-                        self.read += 1
-                        yield row
-                    if (end := plain.end_of_other(text, at)) is None:
-                        break
-                    read_by_parser += 1
-                    box = others.parse(text[at:end])
-                    parser.check(box, says_error=True)
-                    yield from map(self._row, box)
-                    plain.learn(text[at:end], self._texts, self._nulls)
-                    at = end
-            except NotPlainError:
-                break
-            if len(text) - at > _LONGEST_PLAIN:
-                break
-        return (text[at:].encode() + decoder.getstate()[0],)
+        return (
+            yield from plain_rows(
+                plain,
+                chain([begun], stream),
+                count=self._count,
+                read_other=lambda entry: self._other_rows(parser, plain, others.parse(entry), entry),
+            )
+        )
+
+    def _other_rows(
+        self, parser: ODataParser, plain: PlainEntries, box: etree._Element, entry: str
+    ) -> Iterator[dict[str, Any]]:
+        """Yield the row of an entry that is not plain, and learn its form."""
+        parser.check(box, says_error=True)
+        yield from map(self._row, box)
+        plain.learn(entry, self._texts, self._nulls)
+
+    def _count(self) -> None:
+        self.read += 1
 
     def _take(self, parser: ODataParser, feed: etree._Element, *, whole: bool) -> Iterator[dict[str, Any]]:
         """Yield the rows among the children of *feed* that are whole, and remove them.

@@ -1,10 +1,7 @@
-"""Entries in the one form that their server writes them in, read without building a tree.
+"""Entries of a feed in their plain form: the same elements with the same attributes in the same order.
 
-A server writes each entry alike: the same elements with the same attributes in the same order, and only the
-texts differ. A regular expression learned from an entry that the XML parser has read recognises exactly such
-entries, whole; it costs a fifth of a tree. Everything else stays with the parser: any other entry, and the
-feed around the entries, which it checks as if they had never been there. An entry taken out is balanced in
-itself, so what is left is well-formed only if the whole is.
+Which they are is learned from an entry that the XML parser has read; the expression made of it recognises
+exactly such entries.
 """
 
 from __future__ import annotations
@@ -19,7 +16,7 @@ from lxml import etree
 
 from airflow_provider_visma.protocols.odata3_parser import ATOM, FEED, ODataParser, strict_parser
 from airflow_provider_visma.protocols.odata3_values import METADATA
-from airflow_provider_visma.protocols.xml_parser import OTHER_REFERENCE, SPACE, TEXT
+from airflow_provider_visma.protocols.plain_form import OTHER_REFERENCE, SPACE, TEXT, NotPlainError, PlainForm
 
 _VALUE = f'[^"{TEXT.removeprefix("[^")}'
 
@@ -35,10 +32,6 @@ _MOST_TAGS = 1000  # in a part of an entry
 
 Key = tuple[str, str | None]  # tag and type, as written
 Texts = Mapping[Key, tuple[str, Callable[[str], Any] | None]]
-
-
-class NotPlainError(Exception):
-    """No expression can be learned from the entry, or only the XML parser can say where it ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +85,7 @@ def _around(text: str) -> str:
     return source
 
 
-class PlainEntries:
+class PlainEntries(PlainForm):
     """Finds the entries of a feed in its text.
 
     :param nsmap: namespaces in force inside the feed.
@@ -100,6 +93,7 @@ class PlainEntries:
     """
 
     def __init__(self, nsmap: Mapping[str | None, str], entry: str) -> None:
+        super().__init__(re.escape(entry))
         self._nsmap = nsmap
         self._metadata = next((prefix for prefix, name in nsmap.items() if prefix and name == METADATA), None)
         self._order: list[str] = []
@@ -108,9 +102,6 @@ class PlainEntries:
         self._lessons = 0
         self._parts: list[tuple[str, Callable[[str], Any] | None]] = []
         self._entry: re.Pattern[str] | None = None
-        name = re.escape(entry)
-        self._start = re.compile(rf"<{name}(?=[\s/>])")
-        self._end = re.compile(rf"</{name}\s*+>")
 
     def learn(self, sample: str, texts: Texts, nulls: Mapping[Key, str]) -> None:
         """Take *sample*, an entry that the parser has read, for the form of others.
@@ -217,20 +208,6 @@ class PlainEntries:
         except (ValueError, KeyError):
             return None
         return row, end
-
-    def end_of_other(self, text: str, at: int) -> int | None:
-        """Return the end of the entry at *at* that is not plain, None where it is not all there.
-
-        :raises NotPlainError: where it ends is for the XML parser to say.
-        """
-        end = self._end.search(text, at)
-        if end is None:
-            return None
-        starts = self._start.finditer(text, at, end.end())
-        first, second = next(starts, None), next(starts, None)
-        if first is None or second is not None or text[at : first.start()].strip():
-            raise NotPlainError
-        return end.end()
 
 
 def begin_plain(parser: ODataParser, first: bytes) -> tuple[PlainEntries | None, bytes]:

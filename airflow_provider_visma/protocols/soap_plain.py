@@ -1,10 +1,6 @@
-"""Items in the one form that services write them in, read without building a tree.
+"""Items of a SOAP list in their plain form: the WSDL's elements in the WSDL's order, no attribute but nil.
 
-A service writes each item alike: the WSDL's elements in the WSDL's order, no comment, no attribute but
-nil. A regular expression made from the WSDL recognises exactly such an item, whole; it costs a fifth of a
-tree. Everything else stays with the XML parser: any other item, and the answer around the items, which it
-checks as if they had never been there. An item taken out is balanced in itself, so what is left is
-well-formed only if the whole is.
+The expression is made from the WSDL and recognises exactly such an item.
 """
 
 from __future__ import annotations
@@ -15,15 +11,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from airflow_provider_visma.protocols.plain_form import OTHER_REFERENCE, SPACE, TEXT, NotPlainError, PlainForm
 from airflow_provider_visma.protocols.soap_shape import Shape
-from airflow_provider_visma.protocols.xml_parser import OTHER_REFERENCE, SPACE, TEXT
 
 _XSI = "http://www.w3.org/2001/XMLSchema-instance"
 _DEEPEST = 8
-
-
-class NotPlainError(Exception):
-    """The item, or every item of this shape, has to be read by the XML parser."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +118,7 @@ def _value(
     return values
 
 
-class PlainItems:
+class PlainItems(PlainForm):
     """Finds the items of a list in the text of an answer.
 
     :param known: the item with all that the WSDL knows of it.
@@ -140,9 +132,8 @@ class PlainItems:
         source, self._parts = _Expression(names).content(known, wanted)
         self._wanted = wanted
         element = names.of(known.tag)
+        super().__init__(element)
         self._item = re.compile(rf"{SPACE}<{element}>{source}</{element}>")
-        self._start = re.compile(rf"<{element}(?=[\s/>])")
-        self._end = re.compile(rf"</{element}\s*+>")
 
     def read(self, text: str, at: int) -> tuple[dict[str, Any], int] | None:
         """Return value and end of the item at *at*, None where it is not plain or not all there."""
@@ -157,17 +148,3 @@ class PlainItems:
             return _value(self._wanted, self._parts, found.groups(), references=references), end
         except (NotPlainError, ValueError, KeyError):
             return None
-
-    def end_of_other(self, text: str, at: int) -> int | None:
-        """Return the end of the item at *at* that is not plain, None where it is not all there.
-
-        :raises NotPlainError: where it ends is for the XML parser to say.
-        """
-        end = self._end.search(text, at)
-        if end is None:
-            return None
-        starts = self._start.finditer(text, at, end.end())
-        first, second = next(starts, None), next(starts, None)
-        if first is None or second is not None or text[at : first.start()].strip():
-            raise NotPlainError
-        return end.end()

@@ -8,7 +8,6 @@ before they are looked at, under libxml2's limits alone.
 from __future__ import annotations
 
 import re
-from codecs import getincrementaldecoder
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -19,15 +18,14 @@ from typing import Any
 from lxml import etree
 
 from airflow_provider_visma.exceptions import VismaContentError
+from airflow_provider_visma.protocols.plain_form import ItemParser, NotPlainError, plain_rows
 from airflow_provider_visma.protocols.soap_contract import AnswerShape
 from airflow_provider_visma.protocols.soap_parser import AnswerParser, check_items
-from airflow_provider_visma.protocols.soap_plain import NotPlainError, PlainItems
+from airflow_provider_visma.protocols.soap_plain import PlainItems
 from airflow_provider_visma.protocols.soap_shape import Shape, unwanted_tags
-from airflow_provider_visma.protocols.xml_parser import ItemParser, has_other_markup
 
 MAX_ITEM_BYTES = 64 * 1024 * 1024
 _LISTED = 1000
-_LONGEST_PLAIN = 256 * 1024  # characters of one item and one piece: each piece matches from its start again
 _NIL = "{http://www.w3.org/2001/XMLSchema-instance}nil"
 
 
@@ -126,32 +124,18 @@ class SoapReader:
         if readers is None:
             return (begun,) if begun else ()
         plain, others = readers
-        decoder = getincrementaldecoder("utf-8")()
-        text, at, read_by_parser = "", 0, 0
-        for piece in chain([begun], stream):
-            begun = decoder.getstate()[0]
-            try:
-                text, at = text[at:] + decoder.decode(piece), 0
-            except UnicodeDecodeError:
-                return (text[at:].encode() + begun + piece,)
-            mostly_others = read_by_parser > max(self._position // 2, 50)  # then a single parser is faster
-            if mostly_others or has_other_markup(text) or len(text) > _LONGEST_PLAIN:
-                break
-            try:
-                while True:
-                    while (found := plain.read(text, at)) is not None:
-                        row, at = found
-                        self._position += 1
-                        self._report.rows += 1
-                        yield row
-                    if (end := plain.end_of_other(text, at)) is None:
-                        break
-                    read_by_parser += 1
-                    yield from self._items(others.parse(text[at:end]))
-                    at = end
-            except NotPlainError:
-                break
-        return (text[at:].encode() + decoder.getstate()[0],)
+        return (
+            yield from plain_rows(
+                plain,
+                chain([begun], stream),
+                count=self._count,
+                read_other=lambda item: self._items(others.parse(item)),
+            )
+        )
+
+    def _count(self) -> None:
+        self._position += 1
+        self._report.rows += 1
 
     def _begin_plain(
         self, parser: AnswerParser, first: bytes

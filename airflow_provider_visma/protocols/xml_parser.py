@@ -7,7 +7,7 @@ limits on, and what libxml2 lets pass is refused here.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, cast
 
 from lxml import etree
@@ -29,13 +29,6 @@ STRICT: dict[str, Any] = {
 
 DOCTYPE = "the answer holds a document type declaration (DOCTYPE)"
 WEB_PAGE = re.compile(rb"\s*<(!DOCTYPE\s+)?html\b", re.IGNORECASE)
-
-# No markup, no character that XML forbids, and no carriage return, which a parser turns into a line feed.
-TEXT = "[^<\\x00-\\x08\\x0b-\\x1f\ufffe\uffff]*+"
-# XML's own: "\\s" would take control characters too, which XML forbids.
-SPACE = "[ \\t\\r\\n]*+"
-# Other references are for the XML parser: most are errors, and HTML reads some numbers differently.
-OTHER_REFERENCE = re.compile("&(?!(?:amp|lt|gt|quot|apos|#9|#10|#13|#x9|#xA|#xD);)")
 
 # position()=N is several times cheaper in libxml2 than [N].
 _TOO_MANY_ATTRIBUTES = f".//@*[position()={MAX_ATTRIBUTES + 1}]"
@@ -68,35 +61,9 @@ class Bounds:
             raise VismaContentError(f"the answer is nested deeper than {MAX_DEPTH}")
 
 
-class ItemParser:
-    """Parses items that were cut out of an answer.
-
-    :param nsmap: namespaces in force there.
-    """
-
-    def __init__(self, nsmap: Mapping[str | None, str]) -> None:
-        box = etree.Element("box", nsmap=nsmap)  # type: ignore[arg-type]  # None is the default namespace
-        self._start = etree.tostring(box).removesuffix(b"/>")
-        self._parser = etree.XMLParser(**STRICT)
-
-    def parse(self, items: str) -> etree._Element:
-        """Return an element that holds the *items*."""
-        try:
-            return etree.fromstring(b"%b>%b</box>" % (self._start, items.encode()), self._parser)
-        except etree.XMLSyntaxError as error:
-            error.error_log = self._parser.error_log
-            raise damaged(error) from None
-
-
 def local_name(element: etree._Element) -> str:
     """Return an element's name without its namespace."""
     return element.tag.rpartition("}")[2]
-
-
-def has_other_markup(text: str) -> bool:
-    """Return whether *text* holds comments, sections or instructions, in which an item's end may hide."""
-    # The rare character first: "<" stands everywhere, and a search for it stops as often.
-    return ("!" in text and "<!" in text) or ("?" in text and "<?" in text) or "]]>" in text
 
 
 _LIMITS = (etree.ErrorTypes.ERR_RESOURCE_LIMIT, etree.ErrorTypes.ERR_NAME_TOO_LONG)
