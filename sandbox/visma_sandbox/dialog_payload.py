@@ -72,7 +72,7 @@ class _Compiler(FilterVisitor[Predicate]):
             return lambda payload: False
         keys = keys_of(binding)
         expected = binding.comparable(coerce_value(binding, node.value, node.op))
-        compare, read = _COMPARE[node.op], _reader(binding)
+        compare, read = _COMPARE[node.op], comparable_reader(binding)
         negative = node.op is CompareOperator.ne
 
         def holds(value: Any) -> bool:
@@ -112,7 +112,7 @@ class _Compiler(FilterVisitor[Predicate]):
         return lambda payload: any(value is not None and inner(value) for value in values(payload, keys))
 
 
-def _reader(binding: AttributeBinding) -> Callable[[Any], Any]:
+def comparable_reader(binding: AttributeBinding) -> Callable[[Any], Any]:
     """Return what brings a stored value into the form that comparisons use."""
     return datetime.fromisoformat if binding.target_type is datetime else binding.comparable
 
@@ -127,7 +127,7 @@ def sort_key(model: type[Resource[Any]], path: Path[Any]) -> Callable[[Payload],
     binding = path.resolve(model)
     if binding is None:
         return lambda payload: (True, "")
-    keys, read = keys_of(binding), _reader(binding)
+    keys, read = keys_of(binding), comparable_reader(binding)
 
     def key(payload: Payload) -> tuple[bool, Any]:
         first = values(payload, keys)[0]

@@ -22,14 +22,13 @@ from scim2_models import (
     Resource,
     ResourceType,
     ResponseParameters,
-    ScimFilter,
     SearchRequest,
     UniquenessException,
 )
-from scim2_models.path import CompareOperator, Comparison, FilterNode, LogicalExpr, LogicalOperator
 from scim2_server.storage import ScimStorage, SearchPage
 
-from visma_sandbox.dialog_payload import Payload, compile_filter, keys_of, projection, sort_key
+from visma_sandbox.dialog_columns import Columns
+from visma_sandbox.dialog_payload import Payload, projection
 from visma_sandbox.dialog_schemas import (
     DIALOG_USER,
     DIALOG_USER_MODEL,
@@ -72,6 +71,12 @@ class DialogStore(ScimStorage):
         self._rows: dict[str, dict[str, Payload]] = {name: {} for name in MODELS}
         self._ids: dict[tuple[str, str], dict[str, str]] = {
             (name, attribute): {} for name, attributes in _UNIQUE.items() for attribute in attributes
+        }
+        self._columns = {
+            name: Columns(
+                MODELS[name], rows, {attribute: self._ids[name, attribute] for attribute in _UNIQUE[name]}
+            )
+            for name, rows in self._rows.items()
         }
 
     # What the SCIM service asks for
@@ -120,15 +125,9 @@ class DialogStore(ScimStorage):
         names = [str(resource_type.name) for resource_type in resource_types]
         start = (search_request.start_index or 1) - 1
         stop = None if search_request.count is None else start + search_request.count
-        rows: Iterable[tuple[str, Payload]]
-        if search_request.filter is None and search_request.sort_by is None:
-            total = sum(len(self._rows[name]) for name in names)
-            rows = ((name, row) for name in names for row in self._rows[name].values())
-        else:
-            rows = self._found(names, search_request)
-            total = len(rows)
-        page = list(islice(rows, start, stop))
-        return PayloadPage(total, [], payloads=self._projected(search_request, page))
+        found = self._found(names, search_request)
+        page = [(name, self._rows[name][each]) for name, each in islice(found, start, stop)]
+        return PayloadPage(len(found), [], payloads=self._projected(search_request, page))
 
     # What the control endpoint and the tests ask for
 
@@ -213,55 +212,35 @@ class DialogStore(ScimStorage):
                 yield self._ids[name, attribute], _BINDINGS[name, attribute].comparable(value)
 
     def _index(self, name: str, payload: Payload) -> None:
+        self._columns[name].changed(payload["id"])
         for ids, value in self._unique_values(name, payload):
             ids[value] = payload["id"]
 
     def _unindex(self, name: str, payload: Payload) -> None:
+        self._columns[name].changed(payload["id"])
         for ids, value in self._unique_values(name, payload):
             del ids[value]
 
     # How it is found
 
-    def _matching(self, name: str, scim_filter: ScimFilter[Any] | None) -> Iterable[Payload]:
-        rows = self._rows[name]
-        if scim_filter is None:
-            return rows.values()
-        matches = compile_filter(MODELS[name], scim_filter.ast)
-        ids = self._candidates(name, scim_filter.ast)
-        return filter(matches, rows.values() if ids is None else [rows[each] for each in ids])
-
-    def _found(self, names: list[str], search_request: SearchRequest[Any]) -> list[tuple[str, Payload]]:
-        """Return every match of every type, in the order asked for."""
+    def _found(self, names: list[str], search_request: SearchRequest[Any]) -> list[tuple[str, str]]:
+        """Return type and id of every match, in the order asked for; else as they were created."""
         path = search_request.sort_by
-        keys = {name: sort_key(MODELS[name], path) for name in names} if path is not None else {}
-        found = [(name, row) for name in names for row in self._matching(name, search_request.filter)]
-        if keys:
-            descending = search_request.sort_order == SearchRequest.SortOrder.descending
-            found.sort(key=lambda each: keys[each[0]](each[1]), reverse=descending)
+        descending = search_request.sort_order == SearchRequest.SortOrder.descending
+        found: list[tuple[str, str]] = []
+        for name in names:
+            columns = self._columns[name]
+            ordered: Iterable[str] = self._rows[name]
+            if path is not None:
+                ordered = columns.ordered(path, descending=descending)
+            if search_request.filter is not None:
+                matching = columns.matching(search_request.filter.ast)
+                ordered = [each for each in ordered if each in matching]
+            found += [(name, each) for each in ordered]
+        if path is not None and len(names) > 1:
+            orders = {name: self._columns[name].order(path) for name in names}
+            found.sort(key=lambda each: orders[each[0]][each[1]], reverse=descending)
         return found
-
-    def _candidates(self, name: str, node: FilterNode) -> list[str] | None:
-        """Return the ids that can match by an index alone, or None when every row must be looked at."""
-        if isinstance(node, Comparison) and node.op is CompareOperator.eq and isinstance(node.value, str):
-            return self._equal(name, node)
-        if not isinstance(node, LogicalExpr):
-            return None
-        sets = [self._candidates(name, term) for term in node.terms]
-        if node.op is LogicalOperator.and_:
-            return next((ids for ids in sets if ids is not None), None)
-        if any(ids is None for ids in sets):
-            return None
-        return list(dict.fromkeys(each for ids in sets if ids is not None for each in ids))
-
-    def _equal(self, name: str, node: Comparison) -> list[str] | None:
-        binding = ScimFilter.__class_getitem__(MODELS[name])(node).resolve(node.attr_path, strict=False)
-        keys = keys_of(binding) if binding is not None else ()
-        if keys == ("id",):
-            return [node.value] if node.value in self._rows[name] else []
-        if len(keys) != 1 or (name, keys[0]) not in self._ids:
-            return None
-        resource_id = self._ids[name, keys[0]].get(_BINDINGS[name, keys[0]].comparable(node.value))
-        return [] if resource_id is None else [resource_id]
 
     def _projected(
         self, search_request: SearchRequest[Any], page: list[tuple[str, Payload]]
