@@ -12,8 +12,9 @@ from airflow.sdk.log import mask_secret
 from airflow_provider_visma.exceptions import VismaConnectionConfigError
 from airflow_provider_visma.export_request import SYSTEM
 from airflow_provider_visma.hooks._connection import ConnectionSettings
+from airflow_provider_visma.protocols.bearer import TokenSource
 from airflow_provider_visma.protocols.http import HttpLimits, build_client, httpx
-from airflow_provider_visma.protocols.oauth2 import ClientCredentials, TokenSource, shared_source
+from airflow_provider_visma.protocols.oauth2 import ClientCredentials, shared_source
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection

@@ -34,6 +34,7 @@ from airflow_provider_visma.export_request import (
 )
 from airflow_provider_visma.hooks._hrm_settings import HrmSettings
 from airflow_provider_visma.hooks._polling_session import shared_session
+from airflow_provider_visma.protocols.bearer import BearerAuth
 from airflow_provider_visma.protocols.http import (
     HttpLimits,
     httpx,
@@ -42,7 +43,7 @@ from airflow_provider_visma.protocols.http import (
     status_error,
 )
 from airflow_provider_visma.protocols.links import LinkRules
-from airflow_provider_visma.protocols.oauth2 import BearerAuth, TokenSource
+from airflow_provider_visma.protocols.oauth2 import ClientCredentialsSource
 
 if TYPE_CHECKING:
     import requests
@@ -189,7 +190,7 @@ class VismaHrmHook(BaseHook):
         try:
             settings = self.settings
             # Not the shared source: a test must ask, not remember.
-            source = TokenSource(
+            source = ClientCredentialsSource(
                 settings.credentials,
                 open_client=lambda: settings.open_client(_TEST_LIMITS),
                 on_token=mask_secret,

@@ -20,7 +20,8 @@ from airflow_provider_visma.export_jobs import Attachment, JobStatus, decide_att
 from airflow_provider_visma.export_request import ExportRequest
 from airflow_provider_visma.hooks.hrm import VismaHrmHook
 from airflow_provider_visma.protocols import oauth2
-from airflow_provider_visma.protocols.oauth2 import TokenSource
+from airflow_provider_visma.protocols.bearer import AccessToken
+from airflow_provider_visma.protocols.oauth2 import ClientCredentialsSource
 from airflow_provider_visma.sensors.hrm import HrmJobSensor
 from airflow_provider_visma.triggers.hrm import HrmJobTrigger
 from visma_sandbox.client import SandboxClient, start_sandbox
@@ -84,7 +85,7 @@ async def test_a_certificate_that_is_not_trusted_is_refused_by_every_client(
         oauth2._cached_source.cache_clear()
         trusted = use(service, monkeypatch).settings.token_source().get_token()
         oauth2._cached_source.cache_clear()
-        monkeypatch.setattr(TokenSource, "_request", lambda self: trusted)
+        monkeypatch.setattr(ClientCredentialsSource, "_obtain", lambda self: trusted)
         untrusting = use(service, monkeypatch, extra={"verify": True})
         async with untrusting.polling_session() as session:
             with pytest.raises(VismaUnavailableError, match="CertificateError"):
@@ -200,14 +201,14 @@ FAULTS: list[tuple[str, str, str, dict[str, Any]]] = [
 def tokens(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """Every token that was issued."""
     seen: list[str] = []
-    plain = TokenSource._request
+    plain = ClientCredentialsSource._obtain
 
-    def request(self: TokenSource) -> oauth2.AccessToken:
+    def request(self: ClientCredentialsSource) -> AccessToken:
         token = plain(self)
         seen.append(token.value)
         return token
 
-    monkeypatch.setattr(TokenSource, "_request", request)
+    monkeypatch.setattr(ClientCredentialsSource, "_obtain", request)
     return seen
 
 

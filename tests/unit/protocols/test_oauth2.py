@@ -21,11 +21,11 @@ from airflow_provider_visma.exceptions import (
     VismaTransientError,
     VismaUnavailableError,
 )
+from airflow_provider_visma.protocols.bearer import BearerAuth, TokenSource
 from airflow_provider_visma.protocols.http import httpx
 from airflow_provider_visma.protocols.oauth2 import (
-    BearerAuth,
     ClientCredentials,
-    TokenSource,
+    ClientCredentialsSource,
     shared_source,
 )
 
@@ -76,7 +76,9 @@ class TokenEndpoint:
         )
 
     def source(self, credentials: ClientCredentials = CREDENTIALS, **options: Any) -> TokenSource:
-        return TokenSource(credentials, open_client=self.client, clock=lambda: self.now, **options)
+        return ClientCredentialsSource(
+            credentials, open_client=self.client, clock=lambda: self.now, **options
+        )
 
     def client(self) -> httpx.Client:
         return httpx.Client(transport=httpx.MockTransport(self))
