@@ -110,6 +110,22 @@ class SandboxClient:
         """
         self._call("POST", f"dialog/users/{employee_id}/state", {"state": state})
 
+    def finish_review(self, employee_id: int | str | None = None, **wishes: Any) -> dict[str, Any]:
+        """What happens in Dialog when a review is finished.
+
+        :param employee_id: the user's ``externalId``; None for somebody whom Dialog does not know.
+        :param wishes: ``title``, ``size`` of the PDF, ``kind`` of document, ``finished_at`` (ISO 8601).
+        :return: ``id``, ``size``, ``sha256`` and ``finished_at``.
+        """
+        body = {"employee_id": employee_id, **wishes}
+        found: dict[str, Any] = self._call("POST", "dialog/reviews", body)
+        return found
+
+    def documents(self) -> list[dict[str, Any]]:
+        """The documents uploaded to Nmbrs, in order: numbers, names, sizes and hashes."""
+        found: list[dict[str, Any]] = self._call("GET", "nmbrs/documents")
+        return found
+
     def change_severa(
         self,
         kind: str,

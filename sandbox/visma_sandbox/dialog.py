@@ -17,9 +17,11 @@ from scim2_server.requests import ScimRequest
 from scim2_server.responses import ScimResponse
 from scim2_server.routing import Target
 
+from visma_sandbox import dialog_reviews
 from visma_sandbox.credentials import DIALOG_TOKEN
 from visma_sandbox.dialog_file import DialogFile
-from visma_sandbox.dialog_schemas import SETTINGS, Capabilities, UserState, provider_of
+from visma_sandbox.dialog_schemas import SETTINGS as SCIM_SETTINGS
+from visma_sandbox.dialog_schemas import Capabilities, UserState, provider_of
 from visma_sandbox.dialog_scim import CHANGED_MEANWHILE, DialogHandler, DialogService, operation_name
 from visma_sandbox.dialog_store import DialogStore
 from visma_sandbox.faults import Fault
@@ -31,7 +33,8 @@ __all__ = ["FAULT_KINDS", "SETTINGS", "routes"]
 
 ROOT: Final = "/scim/v2"
 
-FAULT_KINDS: Final = frozenset({CHANGED_MEANWHILE})
+SETTINGS: Final = {**SCIM_SETTINGS, **dialog_reviews.SETTINGS}
+FAULT_KINDS: Final = frozenset({CHANGED_MEANWHILE}) | dialog_reviews.FAULT_KINDS
 """``changed_meanwhile``: the resource gets another version just before the request is looked at.
 
 For one operation within a bulk request the system is ``dialog_bulk``, and ``status`` refuses it alone.
@@ -45,7 +48,9 @@ def routes(sandbox: Sandbox) -> list[web.RouteDef]:
     sandbox.on_reset(dialog.store.clear)
     if sandbox.dialog_file is not None:
         sandbox.background.append(DialogFile(sandbox.dialog_file, dialog.store).kept)
+    reviews = dialog_reviews.Reviews(sandbox, dialog.store, authorized=_authorized)
     return [
+        *reviews.routes(ROOT),
         web.route("*", ROOT + "{path:(/.*)?}", dialog.serve),
         web.post("/_control/dialog/users/{external_id}/state", dialog.set_state),
         web.get("/_control/dialog/counts", dialog.show_counts),
