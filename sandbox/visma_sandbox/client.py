@@ -50,8 +50,8 @@ class SandboxClient:
     ) -> None:
         """Let something go wrong; the README lists the kinds.
 
-        :param system: ``connect``, ``hrm``, ``files``, ``nmbrs``, ``severa`` or ``dialog``, or a shell
-            wildcard.
+        :param system: ``connect``, ``hrm``, ``files``, ``nmbrs``, ``severa``, ``orbit`` or ``dialog``, or a
+            shell wildcard.
         :param operation: an operation of it; shell wildcards allowed.
         :param count: how many requests it hits; None for all that follow.
         :param after: how many matching requests pass unharmed first.
@@ -110,6 +110,14 @@ class SandboxClient:
         """
         self._call("POST", f"dialog/users/{employee_id}/state", {"state": state})
 
+    def add_dialog_users(self, count: int) -> list[str]:
+        """Let Dialog have users of its own, from before the integration; return their ids.
+
+        Each has the work e-mail of an employee, beside a login name of their own.
+        """
+        found: dict[str, list[str]] = self._call("POST", "dialog/existing", {"count": count})
+        return found["ids"]
+
     def finish_review(self, employee_id: int | str | None = None, **wishes: Any) -> dict[str, Any]:
         """What happens in Dialog when a review is finished.
 
@@ -145,6 +153,46 @@ class SandboxClient:
         body = {"kind": kind, "guid": guid, "changes": changes or {}, "at": at, "delete": delete}
         found: dict[str, Any] = self._call("POST", "severa/change", body)
         return found
+
+    def orbit_sign_in(self, client_id: str | None = None) -> dict[str, Any]:
+        """What Orbit gives when a person has signed in and allowed it.
+
+        :param client_id: of the application; that of the connection by default.
+        :return: ``refresh_token``, ``access_token``, ``expires_in``, and the ``session``'s number, as the
+            journal has it.
+        """
+        wanted = "" if client_id is None else f"?{urlencode({'client_id': client_id})}"
+        found: dict[str, Any] = self._call("POST", f"orbit/session{wanted}")
+        return found
+
+    def change_orbit(
+        self,
+        resource: str,
+        id: str | None = None,
+        changes: dict[str, Any] | None = None,
+        *,
+        at: str | None = None,
+        delete: bool = False,
+    ) -> dict[str, Any]:
+        """What somebody does in Orbit itself; without an id, something new.
+
+        :param resource: ``projects``, ``companies`` and so on.
+        :param changes: fields and their new values.
+        :param at: moment of the change, ISO 8601 without a zone, on Orbit's wall; by the sandbox's clock by
+            default.
+        :return: ``id``, ``added_at`` and ``updated_at``.
+        """
+        body = {"resource": resource, "id": id, "changes": changes or {}, "at": at, "delete": delete}
+        found: dict[str, Any] = self._call("POST", "orbit/change", body)
+        return found
+
+    def orbit_rows(self, resource: str, *, skip: int = 0, top: int = 1000) -> list[dict[str, Any]]:
+        """The rows of a resource as its list should have them.
+
+        :param resource: ``projects``, ``companies`` and so on.
+        """
+        rows: list[dict[str, Any]] = self._call("GET", f"orbit/rows/{resource}?skip={skip}&top={top}")
+        return rows
 
     def reset(self) -> None:
         """Same people, and nothing else remembered."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 import hmac
 import json
 from asyncio import IncompleteReadError
+from datetime import timedelta
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
@@ -24,6 +26,7 @@ from visma_sandbox.dialog_schemas import SETTINGS as SCIM_SETTINGS
 from visma_sandbox.dialog_schemas import Capabilities, UserState, provider_of
 from visma_sandbox.dialog_scim import CHANGED_MEANWHILE, DialogHandler, DialogService, operation_name
 from visma_sandbox.dialog_store import DialogStore
+from visma_sandbox.dialog_transitions import Transitions, moment
 from visma_sandbox.faults import Fault
 
 if TYPE_CHECKING:
@@ -53,6 +56,7 @@ def routes(sandbox: Sandbox) -> list[web.RouteDef]:
         *reviews.routes(ROOT),
         web.route("*", ROOT + "{path:(/.*)?}", dialog.serve),
         web.post("/_control/dialog/users/{external_id}/state", dialog.set_state),
+        web.post("/_control/dialog/existing", dialog.add_existing),
         web.get("/_control/dialog/counts", dialog.show_counts),
     ]
 
@@ -70,6 +74,7 @@ class Dialog:
         service = DialogService(
             provider_of(Capabilities.of(self.sandbox.settings)),
             freeze=self.sandbox.settings["dialog_freeze"],
+            transitions=self._transitions(),
             note=note,
         )
         scim = ScimRequest(
@@ -96,6 +101,15 @@ class Dialog:
         exchange.entry.note.update(note)
         return await exchange.respond(_response(answer))
 
+    def _transitions(self) -> Transitions:
+        settings = self.sandbox.settings
+        return Transitions(
+            existing=self.store,
+            now=moment(self.sandbox.clock()),
+            undo=timedelta(seconds=settings["dialog_undo_seconds"]),
+            any_state=settings["dialog_any_state"],
+        )
+
     def _bulk_fault(self, operation: str) -> Fault | None:
         return self.sandbox.faults.take("dialog_bulk", operation)
 
@@ -109,6 +123,22 @@ class Dialog:
         except NotFoundException:
             raise web.HTTPNotFound(text="no user has this externalId") from None
         return web.Response(status=204)
+
+    async def add_existing(self, request: web.Request) -> web.Response:
+        """Let Dialog have users of its own, from before the integration: ``{"count": 5}``.
+
+        Each has the work e-mail of an employee, beside a login name of their own.
+        """
+        try:
+            count = int((await request.json())["count"])
+        except (KeyError, ValueError, TypeError):
+            raise web.HTTPBadRequest(text="count: how many") from None
+        people = self.sandbox.organisation.people()
+        named = (
+            each for each in people if each.nickname and each.last_name and (each.email_work or "").strip()
+        )
+        ids = [self.store.add_existing(number, person) for number, person in enumerate(islice(named, count))]
+        return web.json_response({"ids": ids})
 
     async def show_counts(self, request: web.Request) -> web.Response:
         """Answer the sandbox's own figures of Dialog."""

@@ -6,6 +6,7 @@ Dialog publishes no import API; this SCIM 2.0 description (RFC 7643) is the sand
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
+from datetime import datetime
 from enum import StrEnum
 from functools import cache
 from typing import Annotated, Any
@@ -20,6 +21,7 @@ from scim2_models import (
     ETag,
     Extension,
     Filter,
+    Mutability,
     Patch,
     Required,
     Resource,
@@ -64,6 +66,12 @@ class DialogUser(Extension):
     state: UserState | None = None
     """How far the user has come; Dialog sets "imported" on creation when it is absent."""
 
+    linked_user_id: Annotated[str | None, CaseExact.true] = None
+    """The id of the existing Dialog user that a linked user is linked with."""
+
+    takes_effect_at: Annotated[datetime | None, Mutability.read_only] = None
+    """Until when an invitation or a link can be undone."""
+
 
 class Department(Resource[Any]):
     """A department that users can be placed in. Its externalId is unique."""
@@ -88,8 +96,14 @@ DIALOG_USER_MODEL = User[EnterpriseUser | DialogUser]
 
 def state_of(resource: Resource[Any]) -> UserState | None:
     """Return a user's state; None for what has none."""
-    extension: DialogUser | None = getattr(resource, DialogUser.__name__, None)
+    extension = extension_of(resource)
     return extension.state if extension is not None else None
+
+
+def extension_of(resource: Resource[Any]) -> DialogUser | None:
+    """Return what is Dialog's own about a user; None for what has nothing of the kind."""
+    extension: DialogUser | None = getattr(resource, DialogUser.__name__, None)
+    return extension
 
 
 def set_state(user: Resource[Any], state: UserState) -> None:
@@ -124,6 +138,10 @@ SETTINGS: dict[str, Any] = {
     # Whether an import may still change an invited or linked user: seed 003 says that Dialog takes no
     # changes from then on, not how it answers one.
     "dialog_freeze": False,
+    # For how long an invitation or a link can be undone; seed 003 does not say that it can.
+    "dialog_undo_seconds": 900,
+    # Take every change of a state, as a suite of SCIM's own rules makes them.
+    "dialog_any_state": False,
 }
 
 

@@ -28,8 +28,9 @@ from scim2_server.routing import Operation, Target
 from scim2_server.service import ScimService
 from scim2_server.storage import SearchPage
 
-from visma_sandbox.dialog_schemas import UserState, set_state, state_of
+from visma_sandbox.dialog_schemas import set_state, state_of
 from visma_sandbox.dialog_store import DialogStore, PayloadPage
+from visma_sandbox.dialog_transitions import SETTLED, Standing, Transitions, keep_link, moved
 from visma_sandbox.faults import Fault
 
 CHANGED_MEANWHILE: Final = "changed_meanwhile"
@@ -60,43 +61,49 @@ class DialogService(ScimService):
     """Answer lists from stored JSON, and know which users an import may no longer change.
 
     :param freeze: refuse such a change; otherwise it is only noted.
+    :param transitions: which change of a user's state is taken.
     :param note: what the journal is told besides.
     """
 
-    def __init__(self, provider: Any, *, freeze: bool, note: dict[str, Any]) -> None:
+    def __init__(
+        self, provider: Any, *, freeze: bool, transitions: Transitions, note: dict[str, Any]
+    ) -> None:
         super().__init__(provider)
         self._freeze = freeze
+        self._transitions = transitions
         self._note = note
 
     def apply_replacement(
         self, current: Resource[Any], replacement: Resource[Any], conditions: Conditions
     ) -> Resource[Any] | None:
         """Replace a user, who keeps the state that the request leaves out: it is Dialog's own."""
-        state = state_of(current)
-        if state is not None and state_of(replacement) is None:
-            set_state(replacement, state)
+        before = Standing.of(current)
+        if before.state is not None and state_of(replacement) is None:
+            set_state(replacement, before.state)
+            keep_link(replacement, before)
         replaced = super().apply_replacement(current, replacement, conditions)
         if replaced is not None:
-            self._check_settled(state)
+            self._check_user(replaced, before)
         return replaced
 
     def apply_patch(
         self, current: Resource[Any], patch_op: PatchOp[Any], conditions: Conditions
     ) -> Resource[Any] | None:
         """Patch a resource."""
-        state = state_of(current)
+        before = Standing.of(current)
         patched = super().apply_patch(current, patch_op, conditions)
         if patched is not None:
-            self._check_settled(state)
+            self._check_user(patched, before)
         return patched
 
-    def _check_settled(self, state: UserState | None) -> None:
-        """Note or refuse the change of an invited or linked user (seed 003, 2.3)."""
-        if state not in (UserState.INVITED, UserState.LINKED):
-            return
-        self._note["changed_while"] = state.value
-        if self._freeze:
-            raise MutabilityException(detail=f"an {state.value} user is no longer changed by an import")
+    def _check_user(self, user: Resource[Any], before: Standing) -> None:
+        """Note or refuse the change of an invited or linked user, unless it is the state that changes."""
+        if moved(before, Standing.of(user)):
+            self._transitions.check(user, before)
+        elif before.state in SETTLED:
+            self._note["changed_while"] = before.state.value
+            if self._freeze:
+                raise MutabilityException(detail=f"an {before.state} user is no longer changed by an import")
 
     def publish(self, base_url: str, resource: Resource[Any]) -> Resource[Any]:
         """Add the location; references stay as they were sent, so no deep copy is needed."""

@@ -24,6 +24,7 @@ from scim2_models import (
     ResponseParameters,
     SearchRequest,
     UniquenessException,
+    User,
 )
 from scim2_server.storage import ScimStorage, SearchPage
 
@@ -38,6 +39,7 @@ from visma_sandbox.dialog_schemas import (
     set_state,
     state_of,
 )
+from visma_sandbox.people import Person
 
 MODELS: dict[str, type[Resource[Any]]] = {
     "User": DIALOG_USER_MODEL,
@@ -72,6 +74,7 @@ class DialogStore(ScimStorage):
         self._ids: dict[tuple[str, str], dict[str, str]] = {
             (name, attribute): {} for name, attributes in _UNIQUE.items() for attribute in attributes
         }
+        self._links: dict[str, str] = {}
         self._columns = {
             name: Columns(
                 MODELS[name], rows, {attribute: self._ids[name, attribute] for attribute in _UNIQUE[name]}
@@ -138,6 +141,34 @@ class DialogStore(ScimStorage):
         set_state(user, state)
         meta = {**stored["meta"], "lastModified": self._now()}
         self._store("User", user, resource_id=stored["id"], meta=meta)
+
+    def add_existing(self, number: int, person: Person) -> str:
+        """Keep a user of Dialog's own: no number of an employee, and a login name that is no address."""
+        now, resource_id = self._now(), uuid.uuid4().hex
+        self._write(
+            "User",
+            {
+                "schemas": [str(User.__schema__)],
+                "id": resource_id,
+                "userName": f"dialog{number + 1}",
+                "name": {
+                    "givenName": person.nickname or "Dialog",
+                    "familyName": person.last_name or "Gebruiker",
+                },
+                "emails": [{"value": str(person.email_work).strip(), "type": "other"}],
+                "active": True,
+                "meta": {"resourceType": "User", "created": now, "lastModified": now},
+            },
+        )
+        return resource_id
+
+    def user(self, resource_id: str) -> Payload | None:
+        """Return a user as stored."""
+        return self._rows["User"].get(resource_id)
+
+    def linked_with(self, resource_id: str) -> str | None:
+        """Return the id of the user who is linked with the one given."""
+        return self._links.get(resource_id)
 
     def touch(self, resource_id: str) -> None:
         """Give a resource another version, as a change by someone else would."""
@@ -213,11 +244,14 @@ class DialogStore(ScimStorage):
 
     def _index(self, name: str, payload: Payload) -> None:
         self._columns[name].changed(payload["id"])
+        if linked := payload.get(DIALOG_USER, {}).get("linkedUserId"):
+            self._links[linked] = payload["id"]
         for ids, value in self._unique_values(name, payload):
             ids[value] = payload["id"]
 
     def _unindex(self, name: str, payload: Payload) -> None:
         self._columns[name].changed(payload["id"])
+        self._links.pop(payload.get(DIALOG_USER, {}).get("linkedUserId"), None)
         for ids, value in self._unique_values(name, payload):
             del ids[value]
 
