@@ -1,0 +1,241 @@
+"""A session that outlives its access tokens (RFC 6749, section 6), shared by many processes.
+
+A service may rotate the refresh token, and then the old one is worthless the moment the new one was sent.
+So what a renewal brings is saved before anyone gets its access token, and whoever is refused looks first
+whether another process has saved something newer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Protocol
+
+import tenacity
+
+from airflow_provider_visma.exceptions import (
+    VismaAuthenticationError,
+    VismaError,
+    VismaPermanentError,
+    VismaUnavailableError,
+)
+from airflow_provider_visma.protocols.authorization_code import CLIENT_REFUSALS, OAuthClient, Session
+from airflow_provider_visma.protocols.bearer import AccessToken, TokenSource
+from airflow_provider_visma.protocols.http import httpx
+from airflow_provider_visma.protocols.token_endpoint import Refusals, request_token
+
+_OPERATION = "token"
+_ROUNDS = 5
+_LOOKS = 9
+_SAVES = 5
+
+
+class _UsedUpError(VismaPermanentError):
+    """The refresh token cannot be redeemed (invalid_grant)."""
+
+
+_REFUSALS: Refusals = {**CLIENT_REFUSALS, "invalid_grant": (_UsedUpError, "")}
+
+
+class TokenStore(Protocol):
+    """Where a session is kept between processes."""
+
+    def load(self) -> Session | None:
+        """Return what was saved last, None where there is nothing."""
+
+    def save(self, session: Session) -> None:
+        """Save *session* in place of what is there."""
+
+
+def fingerprint(refresh_token: str | None) -> str:
+    """Return what a refresh token can be recognised by, empty for none."""
+    return hashlib.sha256(refresh_token.encode()).hexdigest()[:16] if refresh_token else ""
+
+
+class RenewingTokenSource(TokenSource):
+    """Keeps a session going and lends its access tokens.
+
+    :param client: whose session it is.
+    :param store: where it is kept; called in a thread where an event loop asks for a token.
+    :param open_client: opens the HTTP client that a renewal uses and closes.
+    :param seed: a refresh token that somebody put into the connection. It is used where nothing is stored,
+        and where what is stored was saved when the connection held another one.
+    :param conn_id: the Airflow connection, for errors.
+    :param sign_in: what to do when there is no session, for errors.
+    :param on_token: called with every token before it is used, so that it can be masked.
+    :param clock: seconds, monotonic.
+    :param wall_clock: seconds since 1970.
+    :param sleep: waits, between looks whether another process has saved something.
+    """
+
+    def __init__(
+        self,
+        client: OAuthClient,
+        store: TokenStore,
+        *,
+        open_client: Callable[[], httpx.Client],
+        seed: str | None = None,
+        conn_id: str | None = None,
+        sign_in: str = "Sign in again.",
+        on_token: Callable[[str], None] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        super().__init__(on_token=on_token, clock=clock)
+        self.client = client
+        self.store = store
+        self.open_client = open_client
+        self.conn_id = conn_id
+        self.sign_in = sign_in
+        self.seed = seed
+        self._wall_clock = wall_clock
+        self._sleep = sleep
+        self._unsaved: tuple[Session, Session | None] | None = None
+
+    def _obtain(self) -> AccessToken:
+        if self._unsaved is not None:  # the only refresh token there is may be in it
+            return self._token(self._saved(*self._unsaved))
+        stored = self._load()
+        session = self._seeded(stored) or stored
+        if session is None:
+            raise self._needs_sign_in("nobody has signed in yet")
+        for _ in range(_ROUNDS):
+            if session.access_token != self._dropped and session.fresh_at(self._wall_clock()):
+                return self._token(session)
+            renewed = self._renewed(session)
+            if renewed is None:
+                stored = session = self._saved_by_another(stored, refused=session)
+                continue
+            session = self._saved(renewed, stored)
+            if session is renewed:
+                return self._token(renewed)
+            stored = session
+        raise VismaUnavailableError(
+            "other tasks keep replacing the session",
+            system=self.client.system,
+            operation=_OPERATION,
+            conn_id=self.conn_id,
+            advice="A retry asks again. Two sign-ins of one client need the connection's extra account.",
+        )
+
+    def _load(self) -> Session | None:
+        stored = self.store.load()
+        self._mask(stored)
+        return stored
+
+    def _mask(self, session: Session | None) -> None:
+        if session is not None and self.on_token is not None:
+            for token in filter(None, (session.access_token, session.refresh_token)):
+                self.on_token(token)
+
+    def _seeded(self, stored: Session | None) -> Session | None:
+        """Return the session that the connection's own refresh token begins, where that one is new."""
+        seed = fingerprint(self.seed)
+        if not seed or (stored is not None and stored.seed == seed):
+            return None
+        return Session(access_token="", refresh_token=self.seed, expires_at=None, obtained_at=0.0, seed=seed)
+
+    def _token(self, session: Session) -> AccessToken:
+        return AccessToken(
+            value=session.access_token,
+            lifetime=None if session.expires_at is None else session.expires_at - session.obtained_at,
+            scopes=None,
+            fresh_until=self._clock() + session.fresh_at(self._wall_clock()),
+        )
+
+    def _renewed(self, session: Session) -> Session | None:
+        """Return what follows *session*, or None where its refresh token is used up."""
+        if session.refresh_token is None:
+            raise self._needs_sign_in("the session has ended, and the service gave nothing to renew it with")
+        asked_at = self._wall_clock()
+        try:
+            answer = request_token(
+                self.client.token_url,
+                self.client.form(grant_type="refresh_token", refresh_token=session.refresh_token),
+                open_client=self.open_client,
+                system=self.client.system,
+                refusals=_REFUSALS,
+            )
+        except _UsedUpError:
+            return None
+        except VismaError as error:
+            error.conn_id = self.conn_id
+            raise
+        renewed = session.renewed(answer, asked_at=asked_at)
+        self._mask(renewed)
+        return renewed
+
+    def _saved(self, renewed: Session, found: Session | None) -> Session:
+        """Save *renewed* and return it, or what somebody else has put in place of *found* meanwhile.
+
+        Another refresh token there is a newer sign-in, or what a service that lets the old one be redeemed
+        for some seconds more gave to another process: either is as good, and overwriting it is worse.
+        """
+
+        def save() -> Session:
+            held = self._load()
+            if held is not None and held.refresh_token != (found and found.refresh_token):
+                return held
+            self.store.save(renewed)
+            return renewed
+
+        self._unsaved = renewed, found
+        try:
+            session = tenacity.Retrying(
+                stop=tenacity.stop_after_attempt(_SAVES),
+                wait=tenacity.wait_exponential(multiplier=0.5, max=5),
+                retry=tenacity.retry_if_not_exception_type(VismaPermanentError),
+                sleep=self._sleep,
+                reraise=True,
+            )(save)
+        except Exception as error:
+            raise VismaUnavailableError(
+                f"the renewed session could not be saved ({type(error).__name__})",
+                system=self.client.system,
+                operation=_OPERATION,
+                conn_id=self.conn_id,
+                advice="Mend what keeps Airflow's Variables from being written"
+                f"{f' ({error})' if isinstance(error, VismaError) else ''}; if a retry is told that the"
+                f" refresh token is no longer accepted: {self.sign_in}",
+            ) from None
+        self._unsaved = None
+        return session
+
+    def _saved_by_another(self, found: Session | None, *, refused: Session) -> Session:
+        """Return what another process saves within seconds, since it may have redeemed the token first.
+
+        :raises VismaAuthenticationError: nothing comes.
+        """
+        look = tenacity.Retrying(
+            stop=tenacity.stop_after_attempt(_LOOKS),
+            wait=tenacity.wait_exponential_jitter(initial=0.1, max=2, jitter=0.2),
+            retry=tenacity.retry_if_result(lambda held: held is None or held == found),
+            retry_error_callback=lambda state: None,
+            sleep=self._sleep,
+        )
+        held = look(self._load)
+        if held is not None:
+            return held
+        if found is not None and refused.seed != found.seed:
+            return replace(found, seed=refused.seed)  # the connection's own token is no good, but this may be
+        saved = datetime.fromtimestamp(refused.obtained_at, UTC)
+        which = f"saved at {saved:%Y-%m-%d %H:%M:%S} UTC" if refused.obtained_at else "in the connection"
+        raise self._needs_sign_in(
+            f"the refresh token {which} is not accepted: it was revoked, has expired, or was replaced by"
+            " another that could not be saved",
+            code="invalid_grant",
+        )
+
+    def _needs_sign_in(self, message: str, code: str | None = None) -> VismaAuthenticationError:
+        return VismaAuthenticationError(
+            message,
+            system=self.client.system,
+            operation=_OPERATION,
+            conn_id=self.conn_id,
+            code=code,
+            advice=self.sign_in,
+        )
