@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from visma_sandbox import connect, control, dialog, files, hrm, nmbrs, orbit_reporting, severa, wire
+from visma_sandbox import connect, control, dialog, files, hrm, nmbrs, orbit, orbit_reporting, severa, wire
 from visma_sandbox.connect import TokenBook
 from visma_sandbox.exchange import Exchange
 from visma_sandbox.faults import FaultBook
@@ -38,7 +38,7 @@ class SystemModule(Protocol):
         """Its routes on the main port; its state, its counts and its reset are registered here too."""
 
 
-SYSTEMS: tuple[SystemModule, ...] = (connect, hrm, files, nmbrs, dialog, severa, orbit_reporting)
+SYSTEMS: tuple[SystemModule, ...] = (connect, hrm, files, nmbrs, dialog, severa, orbit, orbit_reporting)
 
 
 class Answered(Exception):
@@ -141,7 +141,7 @@ class Sandbox:
 
 
 def build_app(sandbox: Sandbox) -> web.Application:
-    """The services: Visma Connect, HRM, Nmbrs, Severa, Dialog, Orbit's reports and the control endpoint."""
+    """The services: Visma Connect, HRM, Nmbrs, Severa, Dialog, Orbit, its reports, the control endpoint."""
     app = web.Application(middlewares=[_outermost(sandbox)], client_max_size=MAX_BODY)
     for system in SYSTEMS:
         app.add_routes(system.routes(sandbox))

@@ -12,14 +12,20 @@ from visma_sandbox.connect import ALL_SCOPES
 
 DEFAULT_URL = "http://127.0.0.1:8765"
 DEFAULT_FILES_URL = "http://127.0.0.1:8766"
+DEFAULT_ORBIT_REDIRECT_URI = "http://localhost:8080/visma/orbit/callback"
 
 
 def connections(
-    url: str = DEFAULT_URL, files_url: str = DEFAULT_FILES_URL, certificate: str | None = None
+    url: str = DEFAULT_URL,
+    files_url: str = DEFAULT_FILES_URL,
+    certificate: str | None = None,
+    *,
+    orbit_redirect_uri: str = DEFAULT_ORBIT_REDIRECT_URI,
 ) -> dict[str, dict[str, Any]]:
     """Connection id -> conn_type, host, login, password, extra.
 
     :param certificate: PEM file to trust when the sandbox serves TLS.
+    :param orbit_redirect_uri: where Orbit sends the browser of a person who signs in.
     """
     trust = {} if certificate is None else {"verify": certificate}
     return {
@@ -42,6 +48,13 @@ def connections(
             "host": url,
             "password": credentials.SEVERA_KEY,
             **({"extra": trust} if trust else {}),
+        },
+        "teamleader_orbit_default": {
+            "conn_type": "teamleader_orbit",
+            "host": f"{url}/orbit",
+            "login": credentials.ORBIT_CLIENT_ID,
+            "password": credentials.ORBIT_CLIENT_SECRET,
+            "extra": {"redirect_uri": orbit_redirect_uri, **trust},
         },
         "teamleader_orbit_reporting_default": {
             "conn_type": "teamleader_orbit_reporting",

@@ -91,7 +91,14 @@ class _Control:
 
     async def connections(self, request: web.Request) -> web.Response:
         sandbox = self._sandbox
-        return web.json_response(connections(sandbox.url, sandbox.files_url, sandbox.certificate))
+        return web.json_response(
+            connections(
+                sandbox.url,
+                sandbox.files_url,
+                sandbox.certificate,
+                orbit_redirect_uri=sandbox.settings["orbit_redirect_uri"],
+            )
+        )
 
     async def change_person(self, request: web.Request) -> web.Response:
         changes = await _object(request)

@@ -21,5 +21,11 @@ SEVERA_NEW_KEY: Final = "visma-sandbox-severa-key-regenerated"
 SEVERA_OLD_KEY: Final = "visma-sandbox-severa-key-before-regeneration"
 SEVERA_NO_RIGHT_KEY: Final = "visma-sandbox-severa-key-without-soap-right"
 
+ORBIT_CLIENT_ID: Final = "visma-sandbox-orbit-client"
+ORBIT_CLIENT_SECRET: Final = "visma-sandbox-orbit-client-secret"  # noqa: S105 - synthetic
+ORBIT_PUBLIC_CLIENT_ID: Final = "visma-sandbox-orbit-public-client"
+ORBIT_USER: Final = "gebruiker@visma-sandbox.example"
+ORBIT_PASSWORD: Final = "visma-sandbox-orbit-password"  # noqa: S105 - synthetic
+
 ORBIT_REPORTING_LOGIN: Final = "reporting@visma-sandbox.example"
 ORBIT_REPORTING_PASSWORD: Final = "visma-sandbox-orbit-reporting-password"  # noqa: S105 - synthetic

@@ -9,7 +9,9 @@ from typing import Any
 
 from aiohttp import web
 
-SECRET_QUERY_NAMES = frozenset({"sig", "signature", "token", "access_token", "client_secret"})
+SECRET_QUERY_NAMES = frozenset(
+    {"sig", "signature", "token", "access_token", "client_secret", "code", "code_challenge", "state"}
+)
 NOTED_HEADERS = (
     "Accept",
     "Accept-Encoding",
