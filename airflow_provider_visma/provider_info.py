@@ -44,5 +44,6 @@ def get_provider_info() -> dict[str, Any]:
         "sensors": _modules("sensors", "hrm"),
         "triggers": _modules("triggers", "hrm"),
         "connection-types": list(CONNECTION_TYPES),
+        "cli": ["airflow_provider_visma.cli.visma_commands"],
         "asset-uris": [{"schemes": ["visma"], "handler": None}],
     }
