@@ -26,6 +26,8 @@ _TAG = re.compile(
 )
 _ATTRIBUTE = re.compile(rf' ({_NAME})="([^"<]*)"')
 _FIRST_ENTRY = re.compile(rb"<((?:[\w.-]+:)?entry)(?=[\s/>])")
+# What .NET writes of a text that begins or ends with a space.
+_KEPT = ' xml:space="preserve"'
 _MOST_HEADS = 4
 _MOST_LESSONS = 40
 _MOST_TAGS = 1000  # in a part of an entry
@@ -176,7 +178,7 @@ class PlainEntries(PlainForm):
                 content = f"{typed}>({TEXT})</{element}>|({null}|{typed})"
             else:  # it was always null: a text is for the parser
                 content = f"(?!)()|({null})"
-            source += rf"(?:{SPACE}<{element}(?:{written})?+(?:{content}(?: ?/>|></{element}>)))?+"
+            source += rf"(?:{SPACE}<{element}(?:{written or _KEPT})?+(?:{content}(?: ?/>|></{element}>)))?+"
             parts.append((column, convert))
         mark = re.escape(f"{self._metadata}:properties")
         heads = "|".join(self._heads)

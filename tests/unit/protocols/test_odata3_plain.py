@@ -97,6 +97,15 @@ def test_properties_that_come_and_go_are_learned(monkeypatch: pytest.MonkeyPatch
     assert plainly == parsed
 
 
+def test_texts_that_ask_to_keep_their_spaces_are_read_plainly(monkeypatch: pytest.MonkeyPatch) -> None:
+    count = plain_rows(monkeypatch)
+    kept = '<d:A xml:space="preserve"> x</d:A>'
+    body = feed(*(entry(kept if number % 2 else prop("A", "y")) for number in range(90)))
+    assert count(body) == 89
+    plainly, parsed = both(body)
+    assert plainly == parsed
+
+
 # One text a word; what words cannot hold comes after.
 _TEXTS = """
 x 1 -2 1.5 true AQID 2026-01-02T03:04:05 PT1H 1_0 &amp; &lt;b&gt; &quot; &#10; &#13; &#x9; &#128; &#1; &nbsp;
@@ -129,6 +138,9 @@ def properties(draw: st.DrawFn) -> str:
         f"<d:{name}{typed} m:null='true' />",
         f'<d:{name}{typed} m:null="false" />',
         f"<{name}>{text}</{name}>",
+        f'<d:{name} xml:space="preserve"{typed}>{text}</d:{name}>',
+        f'<d:{name} xml:space="preserve" m:null="true" />',
+        f'<d:{name} xml:space="preserve" />',
     ]
     return draw(st.sampled_from([usual] * 4 + unusual))
 
