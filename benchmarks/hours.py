@@ -51,7 +51,7 @@ def serve() -> None:
         assert unit is not None
         return bodies[int(unit[1])]
 
-    serve_answers(wsdl, answer_of)
+    serve_answers(lambda address: wsdl, answer_of)
 
 
 def _request(key: str) -> bytes:

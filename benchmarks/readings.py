@@ -19,17 +19,21 @@ Read = Callable[[int], int]
 """Reads an answer of so many items, and returns how many it found."""
 
 
-def serve_answers(wsdl: bytes, answer_of: Callable[[str], bytes]) -> None:
+def serve_answers(
+    document_of: Callable[[str], bytes], answer_of: Callable[[str], bytes] | None = None
+) -> None:
     """Serve until the process ends, and print the address first.
 
-    :param answer_of: the body for a request.
+    :param document_of: the body for a path and query.
+    :param answer_of: the body for the body of a request.
     """
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self._answer(wsdl)
+            self._answer(document_of(self.path))
 
         def do_POST(self) -> None:
+            assert answer_of is not None
             self._answer(answer_of(self.rfile.read(int(self.headers["Content-Length"])).decode()))
 
         def _answer(self, body: bytes) -> None:
@@ -90,7 +94,7 @@ def compare(module: str, names: tuple[str, ...], rounds: Mapping[int, int]) -> M
     :param rounds: how often, by size.
     """
     medians = Medians()
-    with tempfile.TemporaryDirectory(prefix="visma-benchmark-") as home, _server(module) as url:
+    with tempfile.TemporaryDirectory(prefix="visma-benchmark-") as home, serving(module) as url:
         for size, times in rounds.items():
             runs = [
                 (name, _in_a_process(module, name, url, size, home)) for _ in range(times) for name in names
@@ -105,7 +109,8 @@ def compare(module: str, names: tuple[str, ...], rounds: Mapping[int, int]) -> M
 
 
 @contextmanager
-def _server(module: str) -> Iterator[str]:
+def serving(module: str) -> Iterator[str]:
+    """Let *module* serve its answers in a process of its own, and return its address."""
     command = [sys.executable, "-m", module, "serve"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:

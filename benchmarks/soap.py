@@ -69,7 +69,7 @@ def serve() -> None:
         assert company_id is not None
         return bodies[int(company_id[1])]
 
-    serve_answers(answers.wsdl, answer_of)
+    serve_answers(lambda address: answers.wsdl, answer_of)
 
 
 def hook_reader(url: str) -> Read:
