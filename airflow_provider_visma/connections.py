@@ -141,6 +141,53 @@ SEVERA: dict[str, Any] = {
     },
 }
 
+ORBIT: dict[str, Any] = {
+    "connection-type": "teamleader_orbit",
+    "hook-class-name": "airflow_provider_visma.hooks.orbit.OrbitHook",
+    "hook-name": "Teamleader Orbit",
+    "ui-field-behaviour": {
+        "hidden-fields": ["schema", "port"],
+        "relabeling": {"host": "Address", "login": "Client ID", "password": "Client secret"},
+        "placeholders": {
+            "host": "https://api.orbit.teamleader.eu",
+            "password": "empty for a public client",
+        },
+    },
+    "conn-fields": {
+        "redirect_uri": _optional(
+            "Redirect address",
+            "As registered with Orbit. Where it is https://<this Airflow>/visma/orbit/callback, signing in"
+            " ends by itself; elsewhere, paste the address on which the browser ends.",
+        ),
+        "scope": _optional("Scope", "Sent as it is; Orbit's clients leave it empty."),
+        "account": _optional(
+            "Account",
+            "Any word that tells this sign-in from another with the same client ID; one session is kept for"
+            " each.",
+        ),
+        "refresh_token": _optional(
+            "Refresh token",
+            "One that was obtained elsewhere, instead of signing in here. The first renewal replaces it in"
+            " Airflow's Variables, and here it is then worth nothing.",
+        ),
+        "first_page": _optional(
+            "Number of the first page",
+            "0 or 1. Empty: found out by asking.",
+            type="integer",
+            minimum=0,
+            maximum=1,
+        ),
+        "authorize_url": _optional(
+            "Sign-in page", "Address of it. Default: /oauth2/authorize of the address."
+        ),
+        # Not "token_url": Airflow redacts every key that holds the word "token", and this is no secret.
+        "connect_url": _optional(
+            "Token endpoint", "Address of it. Default: /oauth2/access_token of the address."
+        ),
+        **_NETWORK_FIELDS,
+    },
+}
+
 ORBIT_REPORTING: dict[str, Any] = {
     "connection-type": "teamleader_orbit_reporting",
     "hook-class-name": "airflow_provider_visma.hooks.orbit_reporting.OrbitReportingHook",
@@ -170,4 +217,4 @@ ORBIT_REPORTING: dict[str, Any] = {
     },
 }
 
-CONNECTION_TYPES: tuple[dict[str, Any], ...] = (NMBRS, DIALOG, VISMA_HRM, SEVERA, ORBIT_REPORTING)
+CONNECTION_TYPES: tuple[dict[str, Any], ...] = (NMBRS, DIALOG, VISMA_HRM, SEVERA, ORBIT, ORBIT_REPORTING)

@@ -37,7 +37,7 @@ def get_provider_info() -> dict[str, Any]:
             {"integration-name": name, "external-doc-url": url, "tags": ["service"]}
             for name, (_, url) in _INTEGRATIONS.items()
         ],
-        "hooks": _modules("hooks", "nmbrs", "dialog", "hrm", "severa", "orbit_reporting"),
+        "hooks": _modules("hooks", "nmbrs", "dialog", "hrm", "severa", "orbit", "orbit_reporting"),
         "operators": _modules(
             "operators", "nmbrs", "dialog", "hrm", "severa", "severa_call", "severa_hours", "orbit_reporting"
         ),

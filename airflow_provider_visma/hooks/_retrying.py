@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import tenacity
 
@@ -23,7 +25,20 @@ def retrying(
 
     :param attempts: how often in all.
     """
+    return tenacity.Retrying(sleep=sleep, **_rules(attempts, kind))
 
+
+def aretrying(
+    *,
+    attempts: int = 3,
+    kind: type[VismaError] = VismaTransientError,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> tenacity.AsyncRetrying:
+    """Return a caller of coroutines that repeats as that of :func:`retrying` does."""
+    return tenacity.AsyncRetrying(sleep=sleep, **_rules(attempts, kind))
+
+
+def _rules(attempts: int, kind: type[VismaError]) -> dict[str, Any]:
     def may_pass(error: BaseException) -> bool:
         return isinstance(error, kind) and (error.retry_after or 0.0) <= _LONGEST_WAIT
 
@@ -33,10 +48,9 @@ def retrying(
         error = state.outcome.exception() if state.outcome else None
         return max(getattr(error, "retry_after", None) or 0.0, backoff(state))
 
-    return tenacity.Retrying(
-        stop=tenacity.stop_after_attempt(attempts),
-        retry=tenacity.retry_if_exception(may_pass),
-        wait=wait,
-        sleep=sleep,
-        reraise=True,
-    )
+    return {
+        "stop": tenacity.stop_after_attempt(attempts),
+        "retry": tenacity.retry_if_exception(may_pass),
+        "wait": wait,
+        "reraise": True,
+    }

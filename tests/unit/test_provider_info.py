@@ -103,7 +103,7 @@ def test_every_field_says_what_it_is_and_only_what_a_hook_insists_on_is_required
         assert ("null" not in field["schema"]["type"]) == (name in REQUIRED), name
 
 
-SECRETS = {"proxy"}  # it may hold a password
+SECRETS = {"proxy", "refresh_token"}  # it may hold a password
 
 
 @pytest.mark.parametrize("connection", CONNECTION_TYPES, ids=TYPES)
