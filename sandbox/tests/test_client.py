@@ -87,6 +87,7 @@ def test_the_environment_holds_the_connections_as_airflow_reads_them(sandbox):
         "AIRFLOW_CONN_NMBRS_DEFAULT",
         "AIRFLOW_CONN_SEVERA_DEFAULT",
         "AIRFLOW_CONN_DIALOG_DEFAULT",
+        "AIRFLOW_CONN_TEAMLEADER_ORBIT_DEFAULT",
         "AIRFLOW_CONN_TEAMLEADER_ORBIT_REPORTING_DEFAULT",
         "AIRFLOW_CONN_VISMA_HRM_DEFAULT",
     }

@@ -1,8 +1,8 @@
 """What a list asks for: filter, order and page, and which rows that is.
 
 The form of a filter on the wire is not known. The sandbox takes an object by field: a value that must be
-equal, or an object of bounds (``gt``, ``gte``, ``lt``, ``lte``), such as
-``{"updated_at": {"gte": "2026-08-28T00:00:00"}}``; a switch has it ignored or refused.
+equal, or an object of bounds (``from``, ``to``, or ``gt``, ``gte``, ``lt``, ``lte``), such as
+``{"updated_at": {"from": "2026-08-28T00:00:00"}}``; a switch has it ignored or refused.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from visma_sandbox.app import Sandbox
 
 _BOUNDS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
+    "from": operator.ge,
+    "to": operator.le,
     "gt": operator.gt,
     "gte": operator.ge,
     "lt": operator.lt,
