@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from demo.airflow_api import AirflowApi
 from demo.airflow_stack import AirflowStack, tail
+from demo.orbit_outcome import orbit_differences, orbit_outcome
 from demo.outcome import differences, export_outcome, import_outcome
 from demo.severa_job import NIGHT_DAG, UPLOAD_DAG, SeveraJob
 from demo.severa_outcome import severa_differences
@@ -23,9 +24,11 @@ EMPLOYEES: Final = 500
 RUN_SECONDS: Final = 180.0
 IMPORT_DAG: Final = "nmbrs_to_dialog"
 EXPORT_DAG: Final = "hrm_csv_export"
+REPORTS_DAG: Final = "orbit_reports_to_parquet"
 SUMMARY: Final = "summary.json"
+FIRST_DAGS: Final = (IMPORT_DAG, EXPORT_DAG, REPORTS_DAG)
 TROUBLED: Final = frozenset({"failed", "up_for_retry", "running", "deferred"})
-DAG_IDS: Final = (IMPORT_DAG, EXPORT_DAG, "hrm_incremental_export", NIGHT_DAG, UPLOAD_DAG)
+DAG_IDS: Final = (IMPORT_DAG, EXPORT_DAG, "hrm_incremental_export", NIGHT_DAG, UPLOAD_DAG, REPORTS_DAG)
 
 
 class DemonstrationError(Exception):
@@ -74,33 +77,36 @@ def run(folder: Path) -> None:
     """
     print(f"Starting Airflow and the sandbox with {EMPLOYEES} employees", flush=True)
     with surroundings(folder) as (sandbox, airflow):
-        print(f"Running {IMPORT_DAG}, {EXPORT_DAG} and {NIGHT_DAG} on {airflow.url}", flush=True)
+        print(f"Running {', '.join((*FIRST_DAGS, NIGHT_DAG))} on {airflow.url}", flush=True)
         files = folder.resolve() / "files"
         severa = SeveraJob(airflow.api, sandbox, files, _finished)
         before = sandbox.counts()
         night_run = severa.start_night()
         conf = {"destination": f"file://{files}"}
-        runs = {dag_id: airflow.api.run(dag_id, conf) for dag_id in (IMPORT_DAG, EXPORT_DAG)}
+        runs = {dag_id: airflow.api.run(dag_id, conf) for dag_id in FIRST_DAGS}
         states = {dag_id: _finished(airflow.api, dag_id, run_id) for dag_id, run_id in runs.items()}
         night = severa.night(night_run)
         print(f"Running {UPLOAD_DAG}, and {NIGHT_DAG} once more", flush=True)
         upload = severa.day(night)
         night["next_run"] = severa.night(severa.start_night())
         upload["again"] = severa.upload_again()
-        manifests = _manifests(airflow.api, runs[EXPORT_DAG])
+        manifests = _manifests(airflow.api, EXPORT_DAG, runs[EXPORT_DAG], "export.download")
+        reports = _manifests(airflow.api, REPORTS_DAG, runs[REPORTS_DAG], "export")
         summary = {
             IMPORT_DAG: import_outcome(states[IMPORT_DAG], _report(airflow.api, runs[IMPORT_DAG])),
             EXPORT_DAG: export_outcome(states[EXPORT_DAG], manifests),
             NIGHT_DAG: night,
             UPLOAD_DAG: upload,
+            REPORTS_DAG: orbit_outcome(states[REPORTS_DAG], reports),
         }
         after = sandbox.counts()
-        show(summary, before=before["severa"], after=after["severa"])
+        show(summary, before=before["severa"], after=after["severa"], reports=before["orbit_reporting"])
         _check_deferral(airflow.api, runs[EXPORT_DAG])
         datasets = [manifest["dataset"] for manifest in manifests]
         found = [
             *differences(summary, datasets=datasets, before=before, after=after),
             *severa_differences(night, upload, first=before["severa"], second=after["severa"]),
+            *orbit_differences(summary[REPORTS_DAG], before["orbit_reporting"]),
         ]
         if found:
             raise DemonstrationError("the figures disagree:\n  " + "\n  ".join(found))
@@ -126,8 +132,8 @@ def _report(api: AirflowApi, run_id: str) -> dict[str, Any]:
     return report
 
 
-def _manifests(api: AirflowApi, run_id: str) -> list[dict[str, Any]]:
-    return [api.xcom(instance) for instance in api.task_instances(EXPORT_DAG, run_id, "export.download")]
+def _manifests(api: AirflowApi, dag_id: str, run_id: str, task_id: str) -> list[dict[str, Any]]:
+    return [api.xcom(instance) for instance in api.task_instances(dag_id, run_id, task_id)]
 
 
 def _check_deferral(api: AirflowApi, run_id: str) -> None:

@@ -16,7 +16,8 @@ from typing import Any, Final
 import pyarrow.parquet
 
 from demo.airflow_api import AirflowApi
-from demo.severa_outcome import night_outcome, path_of, upload_outcome
+from demo.parquet_files import path_of
+from demo.severa_outcome import night_outcome, upload_outcome
 from visma_sandbox.client import SandboxClient
 
 NIGHT_DAG: Final = "severa_hours_and_invoices"

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, Final
 
-import pyarrow.parquet
+from demo.parquet_files import file_differences, published
 
 FIRST_NIGHT: Final = {
     "hour_entries": "hour_entries",
@@ -41,11 +39,6 @@ def upload_outcome(state: str, results: list[dict[str, Any]]) -> dict[str, Any]:
     return {"state": state, **{name: sum(one[name] for one in results) for name in UPLOAD_FIGURES}}
 
 
-def path_of(file: dict[str, Any]) -> Path:
-    """Return where a file of a summary is."""
-    return Path(file["uri"].removeprefix("file://"))
-
-
 def severa_differences(
     night: dict[str, Any],
     upload: dict[str, Any],
@@ -68,7 +61,7 @@ def severa_differences(
         for export, figure in figures.items():
             yield from _compare(f"{export} of the {name}", found.get(export), counts[figure])
         for file in run["files"]:
-            yield from _file_differences(file)
+            yield from file_differences(file["export"], file)
     gone = {file["export"]: file["gone"] for file in night["next_run"]["files"] if file["gone"]}
     fewer = first["invoices_this_month"] - second["invoices_this_month"]
     yield from _compare("gone", gone, {"invoices": fewer} if fewer else {})
@@ -83,26 +76,12 @@ def severa_differences(
 
 
 def _file(manifest: dict[str, Any]) -> dict[str, Any]:
-    (rows,) = (file for file in manifest["files"] if file["uri"].endswith("/rows.parquet"))
     return {
         "export": manifest["uri"].split("/")[-2],  # <destination>/<export>/run_id=<run id>
         "read": manifest["read"],
         "gone": manifest["gone"] and manifest["gone"]["rows"],  # None where nothing is known of it
-        **{name: rows[name] for name in ("uri", "rows", "bytes", "sha256")},
+        **published(manifest),
     }
-
-
-def _file_differences(file: dict[str, Any]) -> Iterator[str]:
-    path = path_of(file)
-    content = path.read_bytes()
-    name = f"{file['export']}/{path.name}"
-    digest = hashlib.sha256(content).hexdigest()
-    if (len(content), digest) != (file["bytes"], file["sha256"]):
-        yield f"{name} is not the file that was published"
-        return
-    held = pyarrow.parquet.ParquetFile(path).metadata.num_rows
-    if held != file["rows"]:
-        yield f"{name} holds {held} rows, and its manifest says {file['rows']}"
 
 
 def _compare(what: str, found: Any, expected: Any) -> Iterator[str]:

@@ -13,17 +13,25 @@ from demo.severa_outcome import FIRST_NIGHT, NEXT_NIGHT
 WIDTH = 100
 
 
-def show(summary: dict[str, Any], *, before: dict[str, int], after: dict[str, int]) -> None:
+def show(
+    summary: dict[str, Any],
+    *,
+    before: dict[str, int],
+    after: dict[str, int],
+    reports: dict[str, dict[str, Any]],
+) -> None:
     """Print the outcome of all DAGs.
 
     :param before: the sandbox's own counts of Severa before the first night.
     :param after: the same after the second one.
+    :param reports: its count of each of Orbit's reports.
     """
     console = Console(width=WIDTH, color_system=None, highlight=False)
     console.print(_import_table(summary["nmbrs_to_dialog"]))
     console.print(_export_table(summary["hrm_csv_export"]))
     console.print(_nights_table(summary["severa_hours_and_invoices"], before, after))
     console.print(_upload_table(summary["severa_upload_hours"]))
+    console.print(_reports_table(summary["orbit_reports_to_parquet"], reports))
 
 
 def _import_table(outcome: dict[str, Any]) -> Table:
@@ -78,4 +86,18 @@ def _upload_table(outcome: dict[str, Any]) -> Table:
         table.add_column(heading, justify="right")
     for name, run in (("the file", outcome), ("the same file again", outcome["again"])):
         table.add_row(name, *(str(run[figure]) for figure in ("rows", "accepted", "rejected", "sent")))
+    return table
+
+
+def _reports_table(outcome: dict[str, Any], counted: dict[str, dict[str, Any]]) -> Table:
+    title = f"orbit_reports_to_parquet: {outcome['state']}"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    table.add_column("report")
+    table.add_column("")
+    for heading in ("columns", "rows", "sandbox"):
+        table.add_column(heading, justify="right")
+    for one in outcome["reports"]:
+        known = counted.get(one["report"], {"title": "", "rows": "none"})
+        figures = (len(one["types"]), one["rows"], known["rows"])
+        table.add_row(one["report"], known["title"], *map(str, figures))
     return table
