@@ -72,6 +72,14 @@ DIALOG: dict[str, Any] = {
             type="integer",
             minimum=1,
         ),
+        "nmbrs_conn_id": _optional(
+            "Nmbrs connection",
+            "Where this Dialog's users come from; the integration screen tests it. Default nmbrs_default.",
+        ),
+        "import_dag": _optional(
+            "Import DAG",
+            "The DAG that brings them; the integration screen shows and starts it. Default nmbrs_to_dialog.",
+        ),
         **_NETWORK_FIELDS,
     },
 }

@@ -182,6 +182,14 @@ class Plan:
             "ambiguous": tally[f"ambiguous {kind}"],
         }
 
+    def missing(self) -> dict[str, dict[str, int]]:
+        """Return the departments and functions that no debtor defines, by number, and how many have each."""
+        found = {str(kind): Counter[str]() for kind in (Kind.DEPARTMENT, Kind.FUNCTION)}
+        for line in self.lines:
+            if isinstance(line, Unknown):
+                found[str(line.kind)][line.number] += 1
+        return {kind: dict(tally.most_common()) for kind, tally in found.items()}
+
     def text(self) -> Iterator[str]:
         """Yield the plan as a person reads it, like a diff."""
         yield f"# {self.source_employees} employees in Nmbrs, {self.held_users} of our users in Dialog"

@@ -38,6 +38,8 @@ class DialogUser(Extension):
     department_code: str | None = None
     function_id: str | None = None
     state: str | None = None
+    linked_user_id: str | None = None
+    takes_effect_at: str | None = None
 
 
 class Address(Email):

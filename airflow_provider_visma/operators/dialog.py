@@ -46,7 +46,8 @@ class DialogImportOperator(VismaOperator):
     left alone and nobody is removed.
 
     Files at *destination*: ``plan.txt`` (reads like a diff), ``plan.jsonl``, and after applying
-    ``set_aside.jsonl`` (who cannot be imported and why), ``not_delivered.jsonl`` and ``report.json``.
+    ``set_aside.jsonl`` (who cannot be imported and why), ``missing.json`` (departments and functions that
+    users have and Dialog does not know), ``not_delivered.jsonl`` and ``report.json``.
 
     :param snapshot: folder of an Nmbrs snapshot, or what NmbrsSnapshotOperator returned. (templated)
     :param destination: folder for plan and report, any address that ObjectStoragePath takes. (templated)
@@ -171,6 +172,8 @@ class DialogImportOperator(VismaOperator):
         aside = (asdict(line) for line in plan.lines if isinstance(line, SetAside))
         stage_jsonl(publication, "set_aside.jsonl", aside)
         stage_jsonl(publication, "not_delivered.jsonl", (asdict(item) for item in report.trouble))
+        with publication.stage("missing.json") as file:
+            file.write(json.dumps(plan.missing(), indent=1).encode())
         with publication.stage("report.json") as file:
             file.write(json.dumps(told, indent=1).encode())
 

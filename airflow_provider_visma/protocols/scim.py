@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
@@ -18,18 +19,34 @@ from scim2_models import (
     PatchOp,
     Resource,
     ResourceType,
+    ResponseParameters,
     Schema,
     ScimProvider,
     SearchRequest,
     ServiceProviderConfig,
 )
 
-from airflow_provider_visma.exceptions import VismaIncompleteAnswerError, VismaThrottledError
+from airflow_provider_visma.exceptions import (
+    VismaIncompleteAnswerError,
+    VismaNotFoundError,
+    VismaThrottledError,
+)
 from airflow_provider_visma.protocols.http import httpx
 from airflow_provider_visma.protocols.scim_bulk import BulkItem, BulkLimits, message, statuses
-from airflow_provider_visma.protocols.scim_engine import TOLERANT, ScimEngine, operation_of
+from airflow_provider_visma.protocols.scim_engine import ATTEMPTS, TOLERANT, ScimEngine, operation_of
 
 _PAGE_SIZE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class ScimPage:
+    """One page of a list.
+
+    :param total: how many resources the whole list has.
+    """
+
+    resources: tuple[Resource[Any], ...]
+    total: int
 
 
 class ListChangedError(VismaIncompleteAnswerError):
@@ -42,6 +59,7 @@ class ScimService:
     :param client: HTTP client whose base address is the service's, bearer included.
     :param models: resources and extensions that we can read and write; the others are ignored.
     :param sleep: waits that many seconds between two tries.
+    :param attempts: how often a request is tried; 1 where a person is waiting for the answer.
     """
 
     def __init__(
@@ -52,8 +70,9 @@ class ScimService:
         system: str,
         conn_id: str | None = None,
         sleep: Callable[[float], None] = tenacity.nap.sleep,
+        attempts: int = ATTEMPTS,
     ) -> None:
-        self._engine = ScimEngine(client, system=system, conn_id=conn_id, sleep=sleep)
+        self._engine = ScimEngine(client, system=system, conn_id=conn_id, sleep=sleep, attempts=attempts)
         self._models = tuple(models)
         self._types: dict[str, ResourceType] = {}
         self.config = ServiceProviderConfig()
@@ -107,6 +126,66 @@ class ScimService:
     def has_patch(self) -> bool:
         """Tell whether single attributes can be changed."""
         return bool(self.config.patch and self.config.patch.supported)
+
+    @property
+    def has_filter(self) -> bool:
+        """Tell whether a list can be narrowed down."""
+        return bool(self.config.filter and self.config.filter.supported)
+
+    @property
+    def has_sort(self) -> bool:
+        """Tell whether a list can be had in an order."""
+        return bool(self.config.sort and self.config.sort.supported)
+
+    def page(
+        self,
+        resource: type[Resource[Any]],
+        attributes: Sequence[str],
+        *,
+        count: int,
+        start_index: int = 1,
+        condition: str | None = None,
+        sort_by: str | None = None,
+    ) -> ScimPage:
+        """Return one page of a list, for somebody who looks at it; :meth:`read_all` is for all of it.
+
+        A condition is sent in the body (RFC 7644, 3.4.3): it may name a person, and addresses are logged.
+
+        :param condition: a filter; only where :attr:`has_filter`.
+        """
+        parameters: dict[str, Any] = {
+            "attributes": list(attributes),
+            "count": count,
+            "start_index": start_index,
+        }
+        if sort_by is not None and self.has_sort:
+            parameters["sort_by"] = sort_by
+        if condition is None:
+            answer = self._page(resource, **parameters)
+        else:
+            found = self._type(resource)
+            answer = self._engine.call(
+                operation_of("POST", f"{found.endpoint}/.search"),
+                self._engine.search,
+                found,
+                SearchRequest[Any](filter=condition, **parameters),
+            )
+        resources = tuple(answer.resources or ())
+        return ScimPage(resources=resources, total=max(answer.total_results or 0, len(resources)))
+
+    def get(
+        self, resource: type[Resource[Any]], identifier: str, attributes: Sequence[str]
+    ) -> Resource[Any] | None:
+        """Return the resource with the service's own *identifier*, or None."""
+        found = self._type(resource)
+        asked = ResponseParameters[Any](attributes=list(attributes))
+        try:
+            answer: Resource[Any] = self._engine.call(
+                operation_of("GET", str(found.endpoint)), self._engine.query, found, identifier, asked
+            )
+        except VismaNotFoundError:
+            return None
+        return answer
 
     def read_all(
         self, resource: type[Resource[Any]], attributes: Sequence[str], *, page_size: int = _PAGE_SIZE

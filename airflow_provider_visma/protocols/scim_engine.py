@@ -27,7 +27,7 @@ TOLERANT = ScimPolicy(unknown=ScimPolicy.Unknown.ignore)
 """A service may tell more than we know of: what is unknown to us is dropped, not refused."""
 
 _MEDIA_TYPE = "application/scim+json"
-_ATTEMPTS = 4
+ATTEMPTS = 4
 _LONGEST_WAIT = 60.0
 _REFUSALS = frozenset(
     {
@@ -50,16 +50,24 @@ class ScimEngine(BaseSyncSCIMClient):
 
     :param client: HTTP client whose base address is the service's, bearer included.
     :param sleep: waits that many seconds between two tries.
+    :param attempts: how often a request is tried; 1 where a person is waiting for the answer.
     """
 
     def __init__(
-        self, client: httpx.Client, *, system: str, conn_id: str | None, sleep: Callable[[float], None]
+        self,
+        client: httpx.Client,
+        *,
+        system: str,
+        conn_id: str | None,
+        sleep: Callable[[float], None],
+        attempts: int = ATTEMPTS,
     ) -> None:
         super().__init__(provider=ScimProvider(policy=TOLERANT))
         self.client = client
         self.system = system
         self.conn_id = conn_id
         self._sleep = sleep
+        self._attempts = attempts
 
     def request(self, method: str, url: str, **kwargs: Any) -> httpx.Response:
         """Send one request; see :class:`scim2_client.client.BaseSyncSCIMClient`."""
@@ -104,7 +112,7 @@ class ScimEngine(BaseSyncSCIMClient):
             retry=tenacity.retry_if_exception(
                 lambda error: isinstance(error, repeat) and (error.retry_after or 0.0) <= _LONGEST_WAIT
             ),
-            stop=tenacity.stop_after_attempt(_ATTEMPTS),
+            stop=tenacity.stop_after_attempt(self._attempts),
             wait=_wait,
             sleep=self._sleep,
             reraise=True,

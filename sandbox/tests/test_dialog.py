@@ -367,7 +367,11 @@ async def test_a_bulk_request_beyond_a_limit_does_nothing(dialog: Dialog, switch
 
 @pytest.mark.parametrize(
     ("switch", "method", "path"),
-    [("bulk", "POST", "/Bulk"), ("patch", "PATCH", "/Users/nobody")],
+    [
+        ("bulk", "POST", "/Bulk"),
+        ("patch", "PATCH", "/Users/nobody"),
+        ("filter", "GET", "/Users?filter=externalId pr"),
+    ],
 )
 async def test_what_is_switched_off_is_not_announced_nor_done(
     dialog: Dialog, switch: str, method: str, path: str

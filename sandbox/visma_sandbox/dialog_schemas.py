@@ -126,6 +126,7 @@ class Capabilities:
     max_results: int = 1000
     etag: bool = True
     patch: bool = True
+    filter: bool = True
 
     @classmethod
     def of(cls, settings: Settings) -> Capabilities:
@@ -155,7 +156,7 @@ def provider_of(capabilities: Capabilities) -> ScimProvider:
             max_operations=capabilities.bulk_max_operations if capabilities.bulk else 0,
             max_payload_size=capabilities.bulk_max_payload_size if capabilities.bulk else 0,
         ),
-        filter=Filter(supported=True, max_results=capabilities.max_results),
+        filter=Filter(supported=capabilities.filter, max_results=capabilities.max_results),
         change_password=ChangePassword(supported=False),
         sort=Sort(supported=True),
         etag=ETag(supported=capabilities.etag),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,9 @@ def test_everybody_of_a_whole_organisation_arrives_as_it_counts_them_itself(
         expected["functions"],
     )
     assert imported["conflicts"] == imported["refused"] == 0
+    missing = json.loads((tmp_path / "import" / "missing.json").read_text())
+    assert sum(missing["function"].values()) == imported["unknown_functions"]
+    assert sum(missing["department"].values()) == imported["unknown_departments"]
 
 
 def test_an_overnight_change_reaches_imported_users_and_no_others(

@@ -171,6 +171,16 @@ def test_a_function_of_another_debtor_is_as_unknown_as_a_global_one() -> None:
     assert Unknown(Kind.FUNCTION, "503293", "501") in plan(employee(), lists=lists).lines
 
 
+def test_what_is_missing_is_counted_by_number_the_most_wanted_first() -> None:
+    made = plan(
+        employee(1, functions=(function(998),)),
+        employee(2, functions=(function(999),)),
+        employee(3, functions=(function(999),), departments=(department(77),)),
+    )
+    assert made.missing() == {"department": {"77": 1}, "function": {"999": 2, "998": 1}}
+    assert list(made.missing()["function"]) == ["999", "998"]
+
+
 def test_a_department_that_the_debtor_does_not_define_is_left_out_and_reported() -> None:
     created, unknown = plan(employee(departments=(department(77),))).lines
 
