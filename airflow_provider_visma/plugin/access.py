@@ -119,12 +119,8 @@ def _from_our_pages(request: Request) -> bool:
     if origin is None:
         return site == "same-origin"
     addresses = (conf.get("api", "base_url", fallback=""), str(request.base_url))
-    return origin in {_origin(address) for address in addresses if address}
-
-
-def _origin(address: str) -> str:
-    parts = urlsplit(address)
-    return f"{parts.scheme}://{parts.netloc}"
+    ours = [urlsplit(address) for address in addresses if address]
+    return origin in {f"{parts.scheme}://{parts.netloc}" for parts in ours}
 
 
 async def _form(request: Request) -> FormData:

@@ -13,7 +13,6 @@ from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
 from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
-from airflow.configuration import conf
 from fastapi import Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 from itsdangerous import BadData
@@ -56,7 +55,8 @@ def render(
 
     :param template: its name in ``templates/``.
     :param user: who sees it; their forms carry a token that is of use to them alone.
-    :param form_targets: addresses elsewhere where a form of this page may end, also by a redirect.
+    :param form_targets: where else a form of this page may end, also by a redirect, as sources of a content
+        security policy: ``https:`` or :func:`origin` of an address.
     :param notice: what to say at the top; without it, what :func:`redirect` brought along.
     :param context: what else the template uses, next to ``t`` (a text), ``path`` (of a route), ``language``,
         ``csrf_field``, ``csrf``, ``user`` and ``moment``.
@@ -81,7 +81,7 @@ def render(
             }
         )
     )
-    request.state.form_targets = [_origin(target) for target in form_targets]
+    request.state.form_targets = list(form_targets)
     return _remembering(request, HTMLResponse(body, status_code=status_code))
 
 
@@ -113,14 +113,6 @@ def pages_root(request: Request) -> str:
 def airflow_root(request: Request) -> str:
     """Return the path that Airflow is below: empty, or what ``[api] base_url`` says."""
     return pages_root(request).removesuffix(URL_PREFIX)
-
-
-def public_address(request: Request, name: str) -> str:
-    """Return the address of a route as the world knows it: below ``[api] base_url`` where that is set."""
-    base_url = conf.get("api", "base_url", fallback="")
-    if not base_url:
-        base_url = str(request.base_url)
-    return _origin(base_url) + path(request, name)
 
 
 def language_of(request: Request) -> str:
@@ -167,7 +159,8 @@ def _moment(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
-def _origin(address: str) -> str:
+def origin(address: str) -> str:
+    """Return scheme, host and port of an address."""
     parts = urlsplit(address)
     return f"{parts.scheme}://{parts.netloc}"
 

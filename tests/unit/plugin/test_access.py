@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
+from fastapi.testclient import TestClient
+
+from airflow_provider_visma import orbit_sign_in
+from tests.unit.plugin.conftest import BASE_URL, audit_log, csrf_of
+from tests.unit.plugin.orbit_connection import CONN_ID, add_connection, store, stored
+
+Browser = Callable[..., TestClient]
+SIGN_OUT = f"/visma/orbit/{CONN_ID}/sign-out"
+OURS = {"origin": BASE_URL}
+
+
+@pytest.fixture(autouse=True)
+def _session() -> None:
+    add_connection()
+    store()
+
+
+@pytest.fixture
+def readers_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let viewers read connections, which the simple auth manager lets nobody do without editing them."""
+    original = SimpleAuthManager.is_authorized_connection
+
+    def is_authorized_connection(self, *, method, user, details=None):  # type: ignore[no-untyped-def]
+        return method == "GET" or original(self, method=method, user=user, details=details)
+
+    monkeypatch.setattr(SimpleAuthManager, "is_authorized_connection", is_authorized_connection)
+
+
+def refused(browser: TestClient, headers: dict[str, str], **form: str) -> bool:
+    """Return whether the form is refused and nothing happened."""
+    form = {"csrf_token": csrf_of(browser.get("/visma/orbit").text), **form}
+    answer = browser.post(SIGN_OUT, data=form, headers=headers)
+    assert (answer.status_code == 403) == (stored() is not None) == (audit_log() == [])
+    return answer.status_code == 403
+
+
+def test_a_form_of_ours_is_accepted(anna: TestClient) -> None:
+    assert not refused(anna, OURS)
+
+
+def test_a_form_of_ours_is_accepted_over_plain_http_where_browsers_say_less(anna: TestClient) -> None:
+    assert not refused(anna, {"sec-fetch-site": "same-origin"})
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"origin": "https://evil.example"},
+        {"origin": "null"},
+        {"origin": f"{BASE_URL}.evil.example"},
+        {"origin": BASE_URL, "sec-fetch-site": "cross-site"},
+        {"origin": BASE_URL, "sec-fetch-site": "same-site"},
+        {"sec-fetch-site": "none"},
+    ],
+)
+def test_a_form_from_elsewhere_is_refused(anna: TestClient, headers: dict[str, str]) -> None:
+    assert refused(anna, headers)
+
+
+@pytest.mark.parametrize("token", ["", "invented", None])
+def test_a_form_without_the_users_own_token_is_refused(
+    anna: TestClient, browser: Browser, token: str | None
+) -> None:
+    of_another = csrf_of(browser("carla").get("/visma/orbit").text)
+    assert refused(anna, OURS, csrf_token=of_another if token is None else token)
+
+
+def test_a_form_is_of_use_for_a_working_day(anna: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("airflow_provider_visma.plugin.access.CSRF_SECONDS", -1)
+    assert refused(anna, OURS)
+
+
+def test_a_form_too_long_is_not_read_to_its_end(anna: TestClient) -> None:
+    answer = anna.post(SIGN_OUT, data={"csrf_token": "x" * 300_000}, headers=OURS)
+    assert answer.status_code == 413
+
+
+def test_json_is_no_form(anna: TestClient) -> None:
+    assert anna.post(SIGN_OUT, json={"csrf_token": "x"}, headers=OURS).status_code == 415
+
+
+@pytest.mark.parametrize("address", [SIGN_OUT, f"/visma/orbit/{CONN_ID}/sign-in", "/visma/orbit/finish"])
+def test_who_may_not_read_connections_may_not_act(browser: Browser, address: str) -> None:
+    answer = browser("bram", role="viewer").post(address, data={}, headers=OURS)
+    assert answer.status_code == 403
+    assert stored() is not None
+
+
+@pytest.mark.usefixtures("readers_look")
+def test_who_may_only_read_connections_may_look_and_not_act(browser: Browser) -> None:
+    bram = browser("bram", role="viewer")
+    page = bram.get("/visma/orbit")
+    assert page.status_code == 200
+    assert CONN_ID in page.text
+    assert "<form" not in page.text
+    token = csrf_of(browser("bram", role="op").get("/visma/orbit").text)
+    for address in (SIGN_OUT, f"/visma/orbit/{CONN_ID}/sign-in"):
+        answer = bram.post(address, data={"csrf_token": token}, headers=OURS)
+        assert answer.status_code == 403
+        assert "the right to edit this connection" in answer.text
+    assert stored() is not None
+    assert audit_log() == []
+
+
+@pytest.mark.usefixtures("readers_look")
+def test_who_lost_the_right_to_edit_cannot_finish_what_they_began(browser: Browser) -> None:
+    began = orbit_sign_in.begin(orbit_sign_in.read_settings(CONN_ID), by="bram")
+    bram = browser("bram", role="viewer")
+    answer = bram.get(f"/visma/orbit/callback?{began.address.partition('?')[2]}&code=a-code")
+    assert "the right to edit this connection" in bram.get(answer.headers["location"]).text
+
+
+def test_nobody_acts_without_being_signed_in(browser: Browser) -> None:
+    answer = browser(None).post(SIGN_OUT, data={}, headers=OURS)
+    assert answer.headers["location"].startswith("/api/v2/auth/login")
+    assert stored() is not None
