@@ -59,6 +59,7 @@ class ListRequest:
         self._size = page_size
         self._conn_id = conn_id
         self._first_pages = first_pages
+        self._first = 1
         self._held: dict[tuple[int, int], Page] = {}
         self._method = f"{resource}.list"
         self.call(None)
@@ -126,7 +127,7 @@ class ListRequest:
 
         :param known: ids that came during this reading; at the first the same set as *handed_out*.
         """
-        number = first = self._first_pages.get(self._resource, 1)
+        number = first = self._first
         before: Page | None = None
         while True:
             page = yield from self._page(number)
@@ -159,28 +160,32 @@ class ListRequest:
     def _find_first_page(self) -> Generator[Any, Any, None]:
         """Find out whether the first page is numbered 0 or 1, unless that is known."""
         if self._resource in self._first_pages:
+            self._first = self._first_pages[self._resource]
             return
         one = yield from self._page(1, hold=True)
-        if len(one.rows) > 1 and self._size >= _TELLING_SIZE:
-            # Where numbers begin with 0, the second row stands alone on page 1, and not the first of many.
-            alone = yield from self._alone(1)
-            if 0 < len(alone) < len(one.rows) and one.keys[: len(alone)] == alone:
-                self._first_pages[self._resource] = 1
-                return
+        alone = (yield from self._alone(1)) if len(one.rows) > 1 else []
+        # Where numbers begin with 0, the second row stands alone on page 1, and not the first of many.
+        begins_alike = 0 < len(alone) < len(one.rows) and one.keys[: len(alone)] == alone
+        if begins_alike and self._size >= _TELLING_SIZE:
+            self._first_is(1)
+            return
         zero: Page | VismaError = yield Ask(0, self._size, refusable=True)
         if isinstance(zero, VismaError):
             if not is_refusal(zero):
                 raise zero
-            self._first_pages[self._resource] = 1
-        elif zero.rows:
-            shared = len(set(zero.keys) & set(one.keys))
-            same = 2 * shared > min(len(zero.rows), len(one.rows)) if one.rows else False
-            self._first_pages[self._resource] = 1 if same else 0
-            if not same:
-                self._held[0, self._size] = zero
-        elif one.rows:
-            self._first_pages[self._resource] = 1
-        # Of an empty list nothing is remembered: the next may tell.
+            self._first_is(1)
+        elif not zero.rows:
+            if one.rows:  # an empty list tells nothing: the next may
+                self._first_is(1)
+        elif not _mostly_the_same(zero, one) or (alone and alone == zero.keys[1:2]):
+            self._first_is(0)
+            self._held[0, self._size] = zero
+        elif begins_alike:
+            self._first_is(1)
+        # Else it is one page, by whichever number: what is beyond either end may be answered with it.
+
+    def _first_is(self, number: int) -> None:
+        self._first = self._first_pages[self._resource] = number
 
     def _page(self, number: int, *, hold: bool = False) -> Generator[Any, Any, Page]:
         held = self._held.pop((number, self._size), None)
@@ -231,3 +236,9 @@ class ListRequest:
         if is_refusal(page):
             return []
         raise page
+
+
+def _mostly_the_same(page: Page, other: Page) -> bool:
+    """Return whether two pages are one, though the list may have changed between the two requests."""
+    shared = len(set(page.keys) & set(other.keys))
+    return 2 * shared > min(len(page.rows), len(other.rows))
