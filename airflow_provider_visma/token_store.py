@@ -16,7 +16,9 @@ from airflow_provider_visma.exceptions import (
     VismaUnavailableError,
 )
 from airflow_provider_visma.protocols.authorization_code import Session
+from airflow_provider_visma.protocols.turns import Claim
 
+_CLAIM = "_turn"
 _DESCRIPTION = "A session of airflow-provider-visma. Signing in again replaces it."
 
 
@@ -91,6 +93,30 @@ class VariableTokenStore:
                 conn_id=self._conn_id,
                 advice="Delete it there: the session is in Airflow's own database, and is used from then on.",
             )
+
+    def load_claim(self) -> Claim | None:
+        """Return the claim of who is renewing the session, None where there is none to go by.
+
+        :raises VismaUnavailableError: Airflow does not answer.
+        """
+        try:
+            text = _variables().read(self.key + _CLAIM)
+        except Exception as error:
+            raise self._unavailable("read", error) from None
+        try:
+            return None if text is None else Claim.from_json(text)
+        except ValueError:
+            return None
+
+    def save_claim(self, claim: Claim) -> None:
+        """Write down who is renewing the session.
+
+        :raises VismaUnavailableError: Airflow did not store it.
+        """
+        try:
+            _variables().write(self.key + _CLAIM, claim.to_json())
+        except Exception as error:
+            raise self._unavailable("saved", error) from None
 
     def clear(self) -> None:
         """Forget the session.

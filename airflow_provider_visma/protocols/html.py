@@ -19,7 +19,7 @@ def page_title(body: bytes) -> str | None:
     head = body[:_MOST_BYTES].lstrip(b"\xef\xbb\xbf \t\r\n")
     if not head.startswith(b"<"):
         return None
-    parser = etree.HTMLParser(no_network=True, recover=True)
+    parser = etree.HTMLParser(no_network=True, recover=True, encoding="utf-8" if _is_utf_8(head) else None)
     try:
         root = etree.fromstring(head, parser)
     except (etree.XMLSyntaxError, ValueError):
@@ -30,3 +30,11 @@ def page_title(body: bytes) -> str | None:
     text = "" if found is None else str(found.text or "")
     words = " ".join("".join(char if char.isprintable() else " " for char in text).split())
     return (words[:_LONGEST_TITLE] + "…" if len(words) > _LONGEST_TITLE else words) or None
+
+
+def _is_utf_8(head: bytes) -> bool:
+    try:
+        head.decode()
+    except UnicodeDecodeError as error:
+        return error.start > len(head) - 4  # cut within a character
+    return True

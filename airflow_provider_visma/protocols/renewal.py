@@ -1,8 +1,8 @@
 """A session that outlives its access tokens (RFC 6749, section 6), shared by many processes.
 
 A service may rotate the refresh token, and then the old one is worthless the moment the new one was sent.
-So what a renewal brings is saved before anyone gets its access token, and whoever is refused looks first
-whether another process has saved something newer.
+So what a renewal brings is saved before anyone gets its access token; processes take turns; and whoever is
+refused all the same looks first whether another one has saved something newer.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Protocol
@@ -26,6 +27,7 @@ from airflow_provider_visma.protocols.authorization_code import CLIENT_REFUSALS,
 from airflow_provider_visma.protocols.bearer import AccessToken, TokenSource
 from airflow_provider_visma.protocols.http import httpx
 from airflow_provider_visma.protocols.token_endpoint import Refusals, request_token
+from airflow_provider_visma.protocols.turns import ClaimStore, Turns
 
 _OPERATION = "token"
 _ROUNDS = 5
@@ -40,8 +42,8 @@ class _UsedUpError(VismaPermanentError):
 _REFUSALS: Refusals = {**CLIENT_REFUSALS, "invalid_grant": (_UsedUpError, "")}
 
 
-class TokenStore(Protocol):
-    """Where a session is kept between processes."""
+class TokenStore(ClaimStore, Protocol):
+    """Where a session is kept between processes, and the claim of who is renewing it."""
 
     def load(self) -> Session | None:
         """Return what was saved last, None where there is nothing."""
@@ -94,11 +96,13 @@ class RenewingTokenSource(TokenSource):
         self.seed = seed
         self._wall_clock = wall_clock
         self._sleep = sleep
+        self._masked: set[str] = set()
+        self._turns = Turns(store, clock=clock, wall_clock=wall_clock, sleep=sleep)
         self._unsaved: tuple[Session, Session | None] | None = None
 
     def _obtain(self) -> AccessToken:
         if self._unsaved is not None:  # the only refresh token there is may be in it
-            return self._token(self._saved(*self._unsaved))
+            self._saved(*self._unsaved)
         stored = self._load()
         session = self._seeded(stored) or stored
         if session is None:
@@ -106,12 +110,18 @@ class RenewingTokenSource(TokenSource):
         for _ in range(_ROUNDS):
             if session.access_token != self._dropped and session.fresh_at(self._wall_clock()):
                 return self._token(session)
+            held = self._after_our_turn(session, stored)
+            if held is not None and held != stored:
+                stored = session = held
+                continue
             renewed = self._renewed(session)
             if renewed is None:
                 stored = session = self._saved_by_another(stored, refused=session)
                 continue
             session = self._saved(renewed, stored)
             if session is renewed:
+                if renewed.refresh_token == (stored and stored.refresh_token):
+                    self._give_up_turn(str(renewed.refresh_token))  # for the next one
                 return self._token(renewed)
             stored = session
         raise VismaUnavailableError(
@@ -129,8 +139,9 @@ class RenewingTokenSource(TokenSource):
 
     def _mask(self, session: Session | None) -> None:
         if session is not None and self.on_token is not None:
-            for token in filter(None, (session.access_token, session.refresh_token)):
+            for token in {session.access_token, session.refresh_token or ""} - self._masked - {""}:
                 self.on_token(token)
+                self._masked.add(token)
 
     def _seeded(self, stored: Session | None) -> Session | None:
         """Return the session that the connection's own refresh token begins, where that one is new."""
@@ -147,27 +158,39 @@ class RenewingTokenSource(TokenSource):
             fresh_until=self._clock() + session.fresh_at(self._wall_clock()),
         )
 
-    def _renewed(self, session: Session) -> Session | None:
-        """Return what follows *session*, or None where its refresh token is used up."""
+    def _after_our_turn(self, session: Session, stored: Session | None) -> Session | None:
+        """Wait for our turn to renew *session* and return what is stored then."""
         if session.refresh_token is None:
             raise self._needs_sign_in("the session has ended, and the service gave nothing to renew it with")
+        self._turns.wait(fingerprint(session.refresh_token), is_moot=lambda: self._load() != stored)
+        return self._load()
+
+    def _renewed(self, session: Session) -> Session | None:
+        """Return what follows *session*, or None where its refresh token is used up."""
         asked_at = self._wall_clock()
+        refresh_token = str(session.refresh_token)
         try:
             answer = request_token(
                 self.client.token_url,
-                self.client.form(grant_type="refresh_token", refresh_token=session.refresh_token),
+                self.client.form(grant_type="refresh_token", refresh_token=refresh_token),
                 open_client=self.open_client,
                 system=self.client.system,
                 refusals=_REFUSALS,
             )
         except _UsedUpError:
+            self._give_up_turn(refresh_token)
             return None
         except VismaError as error:
+            self._give_up_turn(refresh_token)
             error.conn_id = self.conn_id
             raise
         renewed = session.renewed(answer, asked_at=asked_at)
         self._mask(renewed)
         return renewed
+
+    def _give_up_turn(self, refresh_token: str) -> None:
+        with suppress(VismaError):  # it is void in a while anyhow
+            self._turns.give_up(fingerprint(refresh_token))
 
     def _saved(self, renewed: Session, found: Session | None) -> Session:
         """Save *renewed* and return it, or what somebody else has put in place of *found* meanwhile.
