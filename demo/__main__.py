@@ -35,7 +35,9 @@ def main() -> int:
 def _stay_up(folder: Path) -> None:
     print("Starting Airflow and the sandbox; Ctrl-C stops both.", flush=True)
     with surroundings(folder) as (sandbox, airflow):
-        print(f"Airflow  {airflow.url}  user {airflow.user}, password {airflow.password}")
+        print(f"Airflow  {airflow.url}")
+        for user, password in airflow.passwords.items():
+            print(f"         user {user}, password {password}")
         print(f"Sandbox  {sandbox.url}", flush=True)
         signal.pause()
 

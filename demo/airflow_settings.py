@@ -15,6 +15,8 @@ from pathlib import Path
 from cryptography.fernet import Fernet
 
 USER = "admin"
+READER = "reader"  # may run DAGs and look at connections, not change them
+ROLES = {USER: "admin", READER: "user"}
 
 
 def free_port() -> int:
@@ -24,17 +26,17 @@ def free_port() -> int:
     return port
 
 
-def write_settings(home: Path, *, dag_folders: Sequence[Path], port: int, parallelism: int) -> str:
-    """Write `airflow.cfg` and the password file under the home and return the password.
+def write_settings(home: Path, *, dag_folders: Sequence[Path], port: int, parallelism: int) -> dict[str, str]:
+    """Write `airflow.cfg` and the password file under the home and return the password of each user.
 
     :param home: AIRFLOW_HOME, existing.
     :param dag_folders: each becomes a DAG bundle of its own.
     :param port: where the API server listens, on loopback.
     :param parallelism: how many tasks run at once; each costs a process from the start.
     """
-    password = secrets.token_urlsafe(18)
+    passwords = {user: secrets.token_urlsafe(18) for user in ROLES}
     passwords_file = home / "passwords.json"
-    _write_private(passwords_file, json.dumps({USER: password}))
+    _write_private(passwords_file, json.dumps(passwords))
     parser = configparser.RawConfigParser()
     parser.read_dict(
         {
@@ -45,7 +47,8 @@ def write_settings(home: Path, *, dag_folders: Sequence[Path], port: int, parall
                 "test_connection": "Enabled",
                 "fernet_key": Fernet.generate_key().decode(),
                 "execution_api_server_url": f"http://127.0.0.1:{port}/execution/",
-                "simple_auth_manager_users": f"{USER}:admin",
+                "auth_manager": "demo.auth_manager.ReadersLook",
+                "simple_auth_manager_users": ",".join(f"{user}:{role}" for user, role in ROLES.items()),
                 "simple_auth_manager_passwords_file": passwords_file,
             },
             "api": {
@@ -82,7 +85,7 @@ def write_settings(home: Path, *, dag_folders: Sequence[Path], port: int, parall
     _write_private(settings_file, "")
     with settings_file.open("w") as stream:
         parser.write(stream)
-    return password
+    return passwords
 
 
 def _bundle(folder: Path) -> dict[str, object]:

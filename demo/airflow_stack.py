@@ -18,6 +18,7 @@ from demo.airflow_settings import USER, free_port, write_settings
 from demo.components import Component, airflow_command, processes_of, stop
 from demo.interruptions import interruptions_ignored, termination_raises
 
+_ROOT: Final = Path(__file__).parents[1]
 START_SECONDS: Final = 120.0
 PARTS: Final = {
     "api-server": ("api-server",),
@@ -46,7 +47,7 @@ class AirflowStack:
     ) -> None:
         self.home = home.resolve()
         self.user = USER
-        self.password = ""
+        self.passwords: dict[str, str] = {}
         self._port = free_port()
         self.api = AirflowApi(f"http://127.0.0.1:{self._port}")
         self._dag_folders = [folder.resolve() for folder in dag_folders]
@@ -72,6 +73,11 @@ class AirflowStack:
     def url(self) -> str:
         """Return where UI and API are."""
         return self.api.url
+
+    @property
+    def password(self) -> str:
+        """Return the password of the user who may do everything."""
+        return self.passwords[self.user]
 
     @property
     def log_folder(self) -> Path:
@@ -110,7 +116,7 @@ class AirflowStack:
 
     def _start(self) -> None:
         self.log_folder.mkdir(parents=True, exist_ok=True)
-        self.password = write_settings(
+        self.passwords = write_settings(
             self.home, dag_folders=self._dag_folders, port=self._port, parallelism=self._parallelism
         )
         self._migrate()
@@ -167,6 +173,7 @@ def _environment(home: Path, additions: Mapping[str, str]) -> dict[str, str]:
     return {
         **kept,
         "AIRFLOW_HOME": str(home),
+        "PYTHONPATH": os.pathsep.join(filter(None, (str(_ROOT), kept.get("PYTHONPATH")))),  # auth_manager.py
         "NO_PROXY": ",".join(filter(None, (kept.get("NO_PROXY"), "127.0.0.1", "localhost"))),
         **additions,
     }

@@ -1,4 +1,4 @@
-"""Airflow's own API server application with our pages in it, its simple auth manager and real tokens."""
+"""Airflow's own API server application with our pages in it, an auth manager and real tokens."""
 
 from __future__ import annotations
 
@@ -25,8 +25,9 @@ BASE_URL = "http://airflow.example"
 SETTINGS = {
     "AIRFLOW__API__BASE_URL": BASE_URL,
     "AIRFLOW__API__SECRET_KEY": "a key for the tests",
-    "AIRFLOW__API_AUTH__JWT_SECRET": "another key for the tests, long enough for what it has to sign",
-    "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "anna:op,bram:viewer,carla:op",
+    "AIRFLOW__API_AUTH__JWT_SECRET": "another key for the tests, and long enough for what it has to sign",
+    "AIRFLOW__CORE__AUTH_MANAGER": "demo.auth_manager.ReadersLook",
+    "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "anna:op,bram:viewer,carla:op,dirk:user",
 }
 
 
