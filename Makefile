@@ -28,7 +28,8 @@ demo: $(STAMP) ## Run the main DAGs on a real Airflow against the sandbox and ch
 up: $(STAMP) ## Leave Airflow's UI and the sandbox running until Ctrl-C
 	@$(RUN)python -m demo up
 
-test: lint ## Everything: lint, types, import rules, unit, integration and end-to-end tests
+test: lint ## Everything: lint, types, import rules, unit, integration and end-to-end tests (in a browser too)
+	command -v chromium || apt-get install --yes chromium
 	$(RUN)python -m pytest
 
 lint: $(STAMP) ## Style, types and import rules
