@@ -7,6 +7,7 @@ without a zone stays without one, a null is not an empty text.
 from __future__ import annotations
 
 import binascii
+import math
 import re
 from base64 import b64decode
 from collections import Counter
@@ -60,7 +61,10 @@ def _decimal(text: str) -> Decimal:
 
 def _floating(text: str) -> float:
     _refuse_python(text)
-    return float(text)  # INF, -INF and NaN too
+    value = float(text)  # INF, -INF and NaN too
+    if math.isinf(value) and any(map(str.isdigit, text)):
+        raise ValueError(text)  # beyond what the type can hold, and not infinite
+    return value
 
 
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}

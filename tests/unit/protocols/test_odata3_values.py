@@ -87,6 +87,8 @@ def test_a_value_is_of_its_type(text: str, type_name: str | None, wanted: Any, k
         ("2026-W01-1", "Edm.DateTime"),
         ("1_0.5", "Edm.Decimal"),
         ("1_0.5", "Edm.Double"),
+        ("1e999", "Edm.Double"),
+        ("-1E+309", "Edm.Single"),
         ("yes", "Edm.Boolean"),
         ("2026-13-01T00:00:00", "Edm.DateTime"),
         ("P", "Edm.Time"),
