@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
-from urllib.parse import SplitResult, urljoin, urlsplit, urlunsplit
+from urllib.parse import SplitResult, urldefrag, urljoin, urlsplit, urlunsplit
 
 from airflow_provider_visma.exceptions import VismaContentError
 
@@ -38,14 +38,14 @@ def follow(
     :param read_page: asks for a page and yields its rows.
     :raises VismaContentError: a link leads to another host, or to a page that was read already.
     """
-    seen = {url}
+    seen = {urldefrag(url).url}  # a fragment is never sent
     page: str | None = url
     while page is not None:
         yield from read_page(page)
         page = reader.next_link
         if page is None:
             return
-        page = checked_next(url, page)
+        page = urldefrag(checked_next(url, page)).url
         if page in seen:
             raise VismaContentError("the feed's link to the next page leads back to a page already read")
         if len(seen) >= max_pages:

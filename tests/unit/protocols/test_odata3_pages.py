@@ -49,7 +49,7 @@ def test_an_empty_page_in_between_does_not_end_the_feed() -> None:
     ]
 
 
-@pytest.mark.parametrize("to", [FIRST, "RP1", "?b"])
+@pytest.mark.parametrize("to", [FIRST, "RP1", "?b", "#c", "?b#c"])
 def test_a_circle_is_refused(to: str) -> None:
     with pytest.raises(VismaContentError, match="already read"):
         read_pages({FIRST: page(1, to="?b"), f"{FIRST}?b": page(2, to=to)})
