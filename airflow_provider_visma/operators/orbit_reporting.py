@@ -118,7 +118,7 @@ class OrbitReportExportOperator(ExportingOperator):
         )
         started_at = self._now()
         before = self._last_copy(hook, state)
-        if before is not None and self._is_young(before, folder, now=started_at, max_age=max_age):
+        if before is not None and self._is_young(hook, before, folder, now=started_at, max_age=max_age):
             self.log.info("The copy is young enough", uri=before["uri"], started_at=before["started_at"])
             self.published_uri = before["uri"]
             if before["uri"] == str(folder):  # by a try of this run that ended before it could tell
@@ -143,11 +143,20 @@ class OrbitReportExportOperator(ExportingOperator):
             )
         if self.on_column_change not in ("fail", "warn"):
             raise self._wrong(f"on_column_change is {self.on_column_change!r}", "Give 'fail' or 'warn'.")
+        if self.query is not None and not isinstance(self.query, Mapping):
+            raise self._wrong(
+                "the query is a text",
+                "Give a dict whose values are templates, such as {'$filter': '{{ params.filter }}'}, or let"
+                " the DAG render objects (render_template_as_native_obj).",
+            )
         if self.file_format == "parquet":
             require_parquet()
 
     def _last_copy(self, hook: OrbitReportingHook, state: Watermark) -> dict[str, Any] | None:
-        """Return the manifest of the copy that was published last, None where there is none (any more)."""
+        """Return the manifest of the copy that was published last, None where there is none (any more).
+
+        :raises VismaGuardError: there is none any more, and the columns were not to change unnoticed.
+        """
         stored = state.get()
         if not isinstance(stored, dict) or stored.get("scope") != self._scope(hook):
             return None
@@ -163,6 +172,15 @@ class OrbitReportExportOperator(ExportingOperator):
                 advice="Nothing was asked or published; a retry reads it again.",
             ) from error
         if manifest is None or manifest.get("scope") != stored["scope"]:
+            if self.on_column_change == "fail":
+                raise VismaGuardError(
+                    "the last copy is not there any more, and the columns can be compared with no other",
+                    system=_SYSTEM,
+                    conn_id=self.orbit_reporting_conn_id,
+                    operation=f"report {self.report}",
+                    advice="Nothing was asked or published. Put it back, or accept the columns as they are by"
+                    " running once with on_column_change='warn'.",
+                )
             self.log.warning("The last copy is not there any more: no columns to compare with", uri=place)
             return None
         return manifest
@@ -178,9 +196,15 @@ class OrbitReportExportOperator(ExportingOperator):
             raise self._wrong("max_age is no number of seconds", "Give seconds, or a timedelta.") from None
 
     def _is_young(
-        self, copy: Mapping[str, Any], folder: ObjectStoragePath, *, now: datetime, max_age: timedelta
+        self,
+        hook: OrbitReportingHook,
+        copy: Mapping[str, Any],
+        folder: ObjectStoragePath,
+        *,
+        now: datetime,
+        max_age: timedelta,
     ) -> bool:
-        if copy["format"] != self.file_format:
+        if (copy["format"], copy.get("reader")) != (self.file_format, self._reader(hook)):
             return False
         if str(ObjectStoragePath(copy["uri"]).parent) != str(folder.parent):
             return False
@@ -233,6 +257,7 @@ class OrbitReportExportOperator(ExportingOperator):
                     "tenant": hook.service.tenant,
                     "report": self.report,
                     "scope": self._scope(hook),
+                    "reader": self._reader(hook),
                     "started_at": started_at.isoformat(),
                     "format": self.file_format,
                     "header": list(now.kinds),
@@ -279,8 +304,11 @@ class OrbitReportExportOperator(ExportingOperator):
 
     def _scope(self, hook: OrbitReportingHook) -> str:
         """Return a digest of what is read: copies of one scope can be compared."""
-        read = [hook.service.address, self.report, dict(self.query or {})]
-        return hashlib.sha256(json.dumps(read, sort_keys=True, default=str).encode()).hexdigest()[:16]
+        return _digest([hook.service.address, self.report, dict(self.query or {})])
+
+    def _reader(self, hook: OrbitReportingHook) -> str:
+        """Return a digest of who reads it: another user may see other rows, of the same columns."""
+        return _digest([self._scope(hook), hook.settings.login])
 
     def _remember(self, state: Watermark, manifest: Mapping[str, Any]) -> None:
         stored = state.get()
@@ -316,6 +344,10 @@ class OrbitReportExportOperator(ExportingOperator):
             operation=f"report {self.report}",
             advice=advice,
         )
+
+
+def _digest(read: list[Any]) -> str:
+    return hashlib.sha256(json.dumps(read, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 def _has_its_files(copy: Mapping[str, Any]) -> bool:

@@ -18,6 +18,7 @@ from airflow.sdk import DAG, ObjectStoragePath
 from airflow.sdk.definitions.asset import AssetUniqueKey
 
 from airflow_provider_visma.exceptions import (
+    VismaAuthenticationError,
     VismaContentError,
     VismaError,
     VismaGuardError,
@@ -351,6 +352,20 @@ def test_a_copy_that_is_gone_is_fetched_again(service: SandboxProcess, task: Tas
     assert (again["reused"], again["previous"], again["column_changes"]) == (False, None, None)
 
 
+def test_a_copy_that_another_user_made_is_not_served(
+    service: SandboxProcess, task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = task.run("run-1")
+    connection = service.connections()["teamleader_orbit_reporting_default"]
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_TEAMLEADER_ORBIT_REPORTING_DEFAULT", json.dumps(connection | {"login": "another"})
+    )
+    with pytest.raises(VismaAuthenticationError):
+        task.run("run-2", max_age=timedelta(hours=1))
+    monkeypatch.setenv("AIRFLOW_CONN_TEAMLEADER_ORBIT_REPORTING_DEFAULT", json.dumps(connection))
+    assert task.run("run-2", max_age=timedelta(hours=1)) == first | {"reused": True}
+
+
 @pytest.mark.parametrize("left", [None, b"PAR1"], ids=["removed", "cut"])
 def test_a_copy_without_its_whole_file_is_fetched_again(
     service: SandboxProcess, task: Task, left: bytes | None
@@ -433,6 +448,21 @@ def test_a_change_of_columns_stops_the_task_where_it_is_told_to(
     task.run("run-4", on_column_change="fail")
 
 
+def test_columns_that_can_be_compared_with_no_copy_any_more_stop_the_task_where_a_change_would(
+    service: SandboxProcess, task: Task
+) -> None:
+    first = task.run("run-1", on_column_change="fail")
+    (ObjectStoragePath(first["uri"]) / "_manifest.json").unlink()
+    column(service, Currency=None)
+    for _ in range(2):
+        with pytest.raises(VismaGuardError, match="not there any more"):
+            task.run("run-2", on_column_change="fail")
+    assert requests(service) == [INVOICES]
+    accepted = task.run("run-2", on_column_change="warn")
+    assert (accepted["reused"], accepted["column_changes"]) == (False, None)
+    task.run("run-3", on_column_change="fail")
+
+
 @pytest.mark.parametrize("file_format", FORMATS)
 def test_a_column_that_changes_within_a_feed_is_of_one_type_in_the_file(
     service: SandboxProcess, task: Task, file_format: str
@@ -504,6 +534,7 @@ def test_parquet_refuses_what_it_cannot_hold(service: SandboxProcess, task: Task
         {"export_name": ".."},
         {"max_age": "an hour"},
         {"report": "RP-not-one"},
+        {"query": "{'$top': 1}"},
     ],
 )
 def test_what_makes_no_sense_is_refused(service: SandboxProcess, task: Task, changes: dict[str, Any]) -> None:
