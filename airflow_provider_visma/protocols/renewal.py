@@ -116,7 +116,7 @@ class RenewingTokenSource(TokenSource):
                 continue
             renewed = self._renewed(session)
             if renewed is None:
-                stored = session = self._saved_by_another(stored, refused=session)
+                stored, session = self._after_refusal(session, stored)
                 continue
             session = self._saved(renewed, stored)
             if session is renewed:
@@ -228,8 +228,12 @@ class RenewingTokenSource(TokenSource):
         self._unsaved = None
         return session
 
-    def _saved_by_another(self, found: Session | None, *, refused: Session) -> Session:
+    def _after_refusal(self, refused: Session, found: Session | None) -> tuple[Session, Session]:
         """Return what another process saves within seconds, since it may have redeemed the token first.
+
+        Where the connection's own refresh token was refused, it may be what has been there all along.
+
+        :return: what is stored, and the session to go on with.
 
         :raises VismaAuthenticationError: nothing comes.
         """
@@ -242,9 +246,9 @@ class RenewingTokenSource(TokenSource):
         )
         held = look(self._load)
         if held is not None:
-            return held
+            return held, held
         if found is not None and refused.seed != found.seed:
-            return replace(found, seed=refused.seed)  # the connection's own token is no good, but this may be
+            return found, replace(found, seed=refused.seed)
         saved = datetime.fromtimestamp(refused.obtained_at, UTC)
         which = f"saved at {saved:%Y-%m-%d %H:%M:%S} UTC" if refused.obtained_at else "in the connection"
         raise self._needs_sign_in(
