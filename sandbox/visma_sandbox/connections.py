@@ -12,7 +12,6 @@ from visma_sandbox.connect import ALL_SCOPES
 
 DEFAULT_URL = "http://127.0.0.1:8765"
 DEFAULT_FILES_URL = "http://127.0.0.1:8766"
-DEFAULT_ORBIT_REDIRECT_URI = "http://localhost:8080/visma/orbit/callback"
 
 
 def connections(
@@ -20,12 +19,13 @@ def connections(
     files_url: str = DEFAULT_FILES_URL,
     certificate: str | None = None,
     *,
-    orbit_redirect_uri: str = DEFAULT_ORBIT_REDIRECT_URI,
+    orbit_redirect_uri: str = "",
 ) -> dict[str, dict[str, Any]]:
     """Connection id -> conn_type, host, login, password, extra.
 
     :param certificate: PEM file to trust when the sandbox serves TLS.
-    :param orbit_redirect_uri: where Orbit sends the browser of a person who signs in.
+    :param orbit_redirect_uri: where Orbit sends the browser of a person who signs in; empty leaves it to
+        who reads the connection, since only Airflow knows its own address.
     """
     trust = {} if certificate is None else {"verify": certificate}
     return {
@@ -54,7 +54,7 @@ def connections(
             "host": f"{url}/orbit",
             "login": credentials.ORBIT_CLIENT_ID,
             "password": credentials.ORBIT_CLIENT_SECRET,
-            "extra": {"redirect_uri": orbit_redirect_uri, **trust},
+            "extra": {**({"redirect_uri": orbit_redirect_uri} if orbit_redirect_uri else {}), **trust},
         },
         "teamleader_orbit_reporting_default": {
             "conn_type": "teamleader_orbit_reporting",

@@ -13,7 +13,6 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from aiohttp import web
 
 from visma_sandbox import credentials
-from visma_sandbox.connections import DEFAULT_ORBIT_REDIRECT_URI
 from visma_sandbox.exchange import Exchange
 from visma_sandbox.orbit.pages import authorize_page, error_page
 from visma_sandbox.orbit.sessions import Given, GrantRefused, SessionBook, note_of
@@ -25,8 +24,8 @@ SYSTEM: Final = "orbit"
 ROOT: Final = "/orbit"
 FAULT_KINDS: Final = frozenset({"oauth_error"})
 SETTINGS: Final[Mapping[str, Any]] = {
-    # What the Airflow connection says; Airflow's own address by default.
-    "orbit_redirect_uri": DEFAULT_ORBIT_REDIRECT_URI,
+    # What the Airflow connection says; empty leaves it to Airflow, which alone knows its own address.
+    "orbit_redirect_uri": "",
     # Where a browser may be sent to; "loopback" is any address of this machine.
     "orbit_redirect_uris": ["loopback", "https://client.example.com/orbit/callback"],
     "orbit_access_lifetime": 3600,
