@@ -8,6 +8,7 @@ import pytest
 
 from airflow_provider_visma.protocols import downloads
 from tests.integration.dialog_world import Import
+from tests.integration.orbit_world import Orbit
 from visma_sandbox.client import SandboxProcess
 
 
@@ -41,3 +42,11 @@ def bulk(request: pytest.FixtureRequest, dialog: SandboxProcess) -> bool:
     """Whether Dialog offers Bulk."""
     dialog.settings(dialog_bulk=request.param)
     return bool(request.param)
+
+
+@pytest.fixture
+def orbit(sandbox: SandboxProcess, variables: None) -> Orbit:
+    """Orbit, to which somebody has signed in."""
+    world = Orbit(sandbox)
+    world.sign_in()
+    return world
