@@ -1,0 +1,354 @@
+"""Reviews to Nmbrs, each at most once.
+
+Before the first byte of a document is sent the ledger says that it will be, and before the last one that all
+of it was. So a review that nobody knows the outcome of is one whose last piece was sent: it is told, and sent
+again only when a person says that Nmbrs does not have it. What one review meets does not stop the others.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO, Protocol, cast
+
+from airflow_provider_visma.dialog_reviews.ledger import (
+    Entry,
+    Ledger,
+    Refusal,
+    State,
+    TakenOverError,
+)
+from airflow_provider_visma.dialog_reviews.pdf import problems_of
+from airflow_provider_visma.dialog_reviews.review import (
+    LINKED,
+    Review,
+    ReviewUser,
+    file_name,
+    why_set_aside,
+)
+from airflow_provider_visma.exceptions import (
+    VismaAuthenticationError,
+    VismaConnectionConfigError,
+    VismaContentError,
+    VismaError,
+    VismaIncompleteAnswerError,
+    VismaNotFoundError,
+    VismaPermanentError,
+    VismaPermissionError,
+    VismaStorageError,
+    VismaThrottledError,
+    VismaTransientError,
+    VismaUnavailableError,
+    VismaUnknownOutcomeError,
+)
+from airflow_provider_visma.upload_ledger.ledger import Owner
+
+FILED, NOT_FILED = "filed", "not filed"
+
+_UNANSWERED_IN_A_ROW = 5
+_OF_ONE_REVIEW = frozenset({"1003", "HTTP 413"})
+
+
+class Documents(Protocol):
+    """What filing needs of Dialog."""
+
+    def review_user(self, user_id: str) -> ReviewUser | None:
+        """Return a user, None where Dialog knows no such one."""
+
+    def download_review(self, review: Review, write: Callable[[bytes], Any], *, max_bytes: int) -> None:
+        """Give a review's document to *write*, piece by piece."""
+
+
+class PrivateCopy(Protocol):
+    """A file that was downloaded."""
+
+    @property
+    def size(self) -> int:
+        """How many bytes it has."""
+
+    @property
+    def sha256(self) -> str:
+        """Hex digest of its bytes."""
+
+    def write(self, chunk: bytes) -> None:
+        """Append *chunk*."""
+
+    def open(self) -> AbstractContextManager[BinaryIO]:
+        """Open it for reading, after the last byte was written."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What a review has to be for Nmbrs.
+
+    :param states: those in which a Dialog user counts as linked.
+    :param document_type: GUID of the document type in Nmbrs.
+    """
+
+    document_type: str
+    max_bytes: int
+    states: Collection[str] = (LINKED,)
+    allow_active: bool = False
+    allow_encrypted: bool = False
+
+    def of_document(self) -> dict[str, Any]:
+        """Return what a document is judged by, as JSON values."""
+        return {
+            "document_type": self.document_type,
+            "max_bytes": self.max_bytes,
+            "allow_active": self.allow_active,
+            "allow_encrypted": self.allow_encrypted,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What became of one review in this run.
+
+    :param outcome: ``filed``, ``filed_before``, ``refused``, ``refused_before``, ``failed``, ``in_doubt``,
+        ``elsewhere`` or ``set_aside``.
+    :param why: names or codes of what is wrong.
+    :param document: name of the file in Nmbrs.
+    """
+
+    review: str
+    outcome: str
+    employee_id: int | None = None
+    why: tuple[str, ...] = ()
+    document: str | None = None
+    sha256: str | None = None
+
+
+@dataclass(slots=True)
+class Report:
+    """What became of all reviews.
+
+    :ivar fatal: what stopped the run, where something did.
+    :ivar not_tried: how many reviews it stopped before.
+    """
+
+    lines: list[Line] = field(default_factory=list)
+    settled: int = 0
+    not_tried: int = 0
+    fatal: VismaError | None = None
+
+    def count(self, *outcomes: str) -> int:
+        """Return how many reviews came to one of *outcomes*."""
+        return sum(line.outcome in outcomes for line in self.lines)
+
+    def set_aside(self) -> dict[str, int]:
+        """Return how many reviews were set aside, by reason."""
+        return dict(Counter(line.why[0] for line in self.lines if line.outcome == "set_aside"))
+
+
+class _Watched:
+    """A file that says so before it gives its last bytes away."""
+
+    def __init__(self, file: BinaryIO, before_last: Callable[[], None]) -> None:
+        self._file = file
+        self._before_last = before_last
+        self._size = file.seek(0, 2)
+        file.seek(0)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._file.seek(offset, whence)
+
+    def read(self, size: int = -1) -> bytes:
+        piece = self._file.read(size)
+        if self._file.tell() >= self._size:
+            self._before_last()
+        return piece
+
+
+class Filing:
+    """One try to bring reviews to Nmbrs.
+
+    :param upload: stores a document with an employee: number, name, bytes. It is sent once.
+    :param copy: makes a private file for a download, and removes it.
+    :param is_over: tells of another task instance whether it has ended; None where nobody knows.
+    :param settled: what a person found of reviews in doubt: ``filed`` or ``not filed``, by review.
+    :param retry_refused: send again what an earlier run had refused.
+    """
+
+    def __init__(
+        self,
+        dialog: Documents,
+        upload: Callable[[int, str, BinaryIO], None],
+        ledger: Ledger,
+        *,
+        terms: Terms,
+        owner: Owner,
+        copy: Callable[[], AbstractContextManager[PrivateCopy]],
+        is_over: Callable[[Owner], bool | None],
+        settled: Mapping[str, str],
+        retry_refused: bool = False,
+    ) -> None:
+        self._dialog = dialog
+        self._upload = upload
+        self._ledger = ledger
+        self._terms = terms
+        self._owner = owner
+        self._copy = copy
+        self._is_over = is_over
+        self._settled = settled
+        self._retry_refused = retry_refused
+        self._users: dict[str, ReviewUser | None] = {}
+
+    def run(self, reviews: Sequence[Review]) -> Report:
+        """File what may be filed; return what became of each."""
+        report = Report()
+        unanswered = 0
+        for number, review in enumerate(reviews):
+            try:
+                line = self._line(review, report)
+                unanswered = 0
+            except VismaError as error:
+                unanswered += isinstance(error, VismaUnavailableError | VismaThrottledError)
+                if _stops(error) or unanswered >= _UNANSWERED_IN_A_ROW:
+                    report.fatal, report.not_tried = error, len(reviews) - number
+                    break
+                line = Line(review.id, "failed", why=(error.code or type(error).__name__,))
+            report.lines.append(line)
+        return report
+
+    def _line(self, review: Review, report: Report) -> Line:
+        user = self._user(review.user_id)
+        aside = why_set_aside(user, states=self._terms.states)
+        if user is None or user.external_id is None or aside is not None:
+            return Line(review.id, "set_aside", why=(aside or "unknown_user",))
+        employee_id = int(user.external_id)
+        entry = self._ledger.entry(employee_id, review.id)
+        outcome, why = self._before(entry, review, report) or self._file(entry, review, employee_id)
+        return Line(
+            review.id,
+            outcome,
+            employee_id,
+            why,
+            file_name(review) if outcome in ("filed", "in_doubt") else None,
+            entry.sha256,
+        )
+
+    def _user(self, user_id: str) -> ReviewUser | None:
+        if user_id not in self._users:
+            self._users[user_id] = self._dialog.review_user(user_id)
+        return self._users[user_id]
+
+    def _before(self, entry: Entry, review: Review, report: Report) -> tuple[str, tuple[str, ...]] | None:
+        """Return what an earlier attempt came to, None where the review is to be sent."""
+        if entry.state in (State.STARTED, State.IN_DOUBT) and self._is_elsewhere(entry):
+            return "elsewhere", ()
+        if entry.state is State.STARTED:
+            entry.give_up()
+        if entry.state is State.IN_DOUBT and (told := self._settled.get(review.id)) is not None:
+            entry.filed(told_by="person") if told == FILED else entry.not_filed(told_by="person")
+            report.settled += 1
+        match entry.state:
+            case State.IN_DOUBT:
+                return "in_doubt", ("unknown_outcome",)
+            case State.FILED:
+                if review.sha256 and entry.sha256 and review.sha256 != entry.sha256:
+                    return "set_aside", ("changed_since_it_was_filed",)
+                return "filed_before", ()
+            case State.REFUSED if not self._is_tried_again(entry, review):
+                return "refused_before", entry.refusal.problems if entry.refusal else ()
+        return None
+
+    def _is_elsewhere(self, entry: Entry) -> bool:
+        other = entry.owner
+        same = other is not None and self._owner.is_same_task_instance(other)
+        return other is not None and not same and self._is_over(other) is False
+
+    def _is_tried_again(self, entry: Entry, review: Review) -> bool:
+        refusal = entry.refusal
+        return (
+            refusal is None
+            or self._retry_refused
+            or refusal.terms != self._terms.of_document()
+            or refusal.run_id == self._owner.run_id
+            or bool(review.sha256 and review.sha256 != entry.sha256)
+        )
+
+    def _file(self, entry: Entry, review: Review, employee_id: int) -> tuple[str, tuple[str, ...]]:
+        if review.size is not None and review.size > self._terms.max_bytes:
+            return self._refuse(entry, review.sha256, review.size, ("too_large",))
+        with self._copy() as copy:
+            try:
+                self._dialog.download_review(review, copy.write, max_bytes=self._terms.max_bytes)
+            except VismaContentError as error:
+                why = (error.code or "unusable_answer",)
+                return self._refuse(entry, review.sha256, review.size, why)
+            except VismaNotFoundError:
+                return self._refuse(entry, review.sha256, review.size, ("no_document",))
+            if review.sha256 is not None and copy.sha256 != review.sha256:
+                raise VismaIncompleteAnswerError("the document is not the one that Dialog announced")
+            with copy.open() as file:
+                if problems := self._problems(file):
+                    return self._refuse(entry, copy.sha256, copy.size, problems)
+                try:
+                    entry.begin(sha256=copy.sha256, size=copy.size, owner=self._owner)
+                    return self._send(entry, review, employee_id, file)
+                except TakenOverError:
+                    return "elsewhere", ()
+
+    def _problems(self, file: BinaryIO) -> tuple[str, ...]:
+        return problems_of(
+            file,
+            max_bytes=self._terms.max_bytes,
+            allow_active=self._terms.allow_active,
+            allow_encrypted=self._terms.allow_encrypted,
+        )
+
+    def _send(
+        self, entry: Entry, review: Review, employee_id: int, file: BinaryIO
+    ) -> tuple[str, tuple[str, ...]]:
+        watched = cast("BinaryIO", _Watched(file, entry.decide))
+        try:
+            self._upload(employee_id, file_name(review), watched)
+        except VismaUnknownOutcomeError as error:
+            if entry.state is State.IN_DOUBT:
+                return "in_doubt", ("unknown_outcome",)
+            entry.not_filed()  # it broke off before the last piece: no service has the whole of it
+            raise VismaTransientError(
+                "the document was not sent to its end", system=error.system, operation=error.operation
+            ) from None
+        except (TakenOverError, VismaStorageError):
+            raise
+        except VismaPermanentError as error:
+            if _stops(error):
+                entry.not_filed()
+                raise
+            why = (error.code or type(error).__name__,)
+            entry.refused(Refusal("nmbrs", why, self._terms.of_document(), self._owner.run_id))
+            return "refused", why
+        except VismaTransientError:
+            entry.not_filed()
+            raise
+        entry.filed()
+        return "filed", ()
+
+    def _refuse(
+        self, entry: Entry, sha256: str | None, size: int | None, problems: tuple[str, ...]
+    ) -> tuple[str, tuple[str, ...]]:
+        try:
+            entry.begin(sha256=sha256, size=size, owner=self._owner)
+        except TakenOverError:
+            return "elsewhere", ()
+        entry.refused(Refusal("check", problems, self._terms.of_document(), self._owner.run_id))
+        return "refused", problems
+
+
+def _stops(error: VismaError) -> bool:
+    """Return whether the other reviews would meet the same error."""
+    if error.code in _OF_ONE_REVIEW:
+        return False
+    if isinstance(error, VismaPermissionError):
+        return True
+    if isinstance(error, VismaAuthenticationError | VismaConnectionConfigError | VismaStorageError):
+        return True
+    # Without a code of the service it is our own request that is wrong; with HTTP's, the address.
+    return isinstance(error, VismaPermanentError) and (error.code or "HTTP").startswith("HTTP")

@@ -1,0 +1,209 @@
+"""What became of each review: kept for all runs, by Nmbrs domain, employee and review.
+
+Every attempt has up to three objects, each written once and never changed: an *intent* before the first byte
+is sent, a *decision* before the last, and an *outcome* after the answer. Without the decision Nmbrs never had
+the whole document, so the review was certainly not filed; with it and without an outcome the review is in
+doubt. Two processes that want to decide the same attempt write the same object, and one of them is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from airflow_provider_visma.exceptions import VismaTransientError
+from airflow_provider_visma.upload_ledger import write_once
+from airflow_provider_visma.upload_ledger.ledger import Owner
+
+if TYPE_CHECKING:
+    from airflow.sdk import ObjectStoragePath
+
+_PLAIN = re.compile(r"[A-Za-z0-9_-]{1,80}", re.ASCII)
+_NAME = re.compile(r"(?P<review>[A-Za-z0-9_-]+)\.(?P<number>\d{3,})\.(?P<kind>intent|decision|outcome)\.json")
+
+
+class State(StrEnum):
+    """What the ledger knows of a review."""
+
+    NEW = "new"
+    """Not filed, and may be."""
+
+    STARTED = "started"
+    """Some process began to send it, and has not decided to send the last of it."""
+
+    IN_DOUBT = "in_doubt"
+    """The last of it was sent, or was about to be, and no answer is known."""
+
+    FILED = "filed"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a review was refused, and on what terms: on others it may be accepted.
+
+    :param by: ``check``, or ``nmbrs``.
+    :param problems: names of what is wrong, or the service's code.
+    :param terms: what the review was judged by.
+    :param run_id: of the run in which it was.
+    """
+
+    by: str
+    problems: tuple[str, ...]
+    terms: Mapping[str, Any] = field(default_factory=dict)
+    run_id: str = ""
+
+
+class TakenOverError(VismaTransientError):
+    """Another process has this attempt: it gave this one up, or is sending the review itself."""
+
+
+class Ledger:
+    """The ledger of one Nmbrs domain.
+
+    :param root: folder of all ledgers.
+    :param domain: first part of the customer's Nmbrs address.
+    """
+
+    def __init__(self, root: ObjectStoragePath, *, domain: str) -> None:
+        # Not a folder of reviews: a quoted dot is no way out of the root.
+        self.folder = root / f"domain={quote(domain, safe='')}"
+        self._employees: dict[int, dict[str, dict[int, set[str]]]] = {}
+
+    def entry(self, employee_id: int, review_id: str) -> Entry:
+        """Return what is known of a review of an employee.
+
+        :raises VismaContentError: an object of the ledger is damaged.
+        """
+        folder = self.folder / f"employee={employee_id}"
+        if employee_id not in self._employees:
+            reviews: dict[str, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
+            for name in write_once.names(folder):
+                if found := _NAME.fullmatch(name):
+                    reviews[found["review"]][int(found["number"])].add(found["kind"])
+            self._employees[employee_id] = reviews
+        return Entry(folder, review_id, self._employees[employee_id].get(_key(review_id), {}))
+
+
+class Entry:
+    """What the ledger knows of one review of one employee.
+
+    :ivar state: after its last attempt.
+    :ivar sha256: of the document of the last attempt, where one was begun.
+    """
+
+    def __init__(self, folder: ObjectStoragePath, review_id: str, attempts: Mapping[int, set[str]]) -> None:
+        self.folder = folder
+        self.review_id = review_id
+        self.state = State.NEW
+        self.sha256: str | None = None
+        self.owner: Owner | None = None
+        self.refusal: Refusal | None = None
+        self._last = max(attempts, default=0)
+        if self._last:
+            self._read_last(attempts[self._last])
+
+    def _read_last(self, kinds: set[str]) -> None:
+        if "intent" in kinds:
+            intent = write_once.read(self._path("intent"))
+            self.sha256, self.owner = intent["sha256"], Owner(**intent["owner"])
+        if "outcome" in kinds:
+            told = write_once.read(self._path("outcome"))
+            self.state = State(told["outcome"])
+            if self.state is State.REFUSED:
+                self.refusal = Refusal(**{**told["refusal"], "problems": tuple(told["refusal"]["problems"])})
+        elif "decision" in kinds:
+            decided = write_once.read(self._path("decision"))["decided"]
+            self.state = State.IN_DOUBT if decided == "send" else State.NEW
+        else:
+            self.state = State.STARTED
+
+    def give_up(self) -> bool:
+        """Decide that the attempt that was begun is not sent to its end; tell whether that is so.
+
+        A process that is at it after all ends before the last piece. It is not so where that process was
+        quicker: then the review is in doubt until its outcome is known.
+        """
+        try:
+            write_once.create(self._path("decision"), {"decided": "abandon"})
+        except FileExistsError:
+            decided = write_once.read(self._path("decision"))["decided"]
+            self.state = State.IN_DOUBT if decided == "send" else State.NEW
+        else:
+            self.state = State.NEW
+        return self.state is State.NEW
+
+    def begin(self, *, sha256: str | None, size: int | None, owner: Owner) -> None:
+        """Store that the review is about to be sent, or refused.
+
+        :raises TakenOverError: another process is sending it.
+        """
+        self._last += 1
+        content = {"review": self.review_id, "sha256": sha256, "size": size, "owner": asdict(owner)}
+        self._create("intent", content)
+        self.sha256, self.owner, self.state = sha256, owner, State.STARTED
+
+    def decide(self) -> None:
+        """Store that the last piece of the review is about to be sent.
+
+        :raises TakenOverError: another process gave this attempt up; it must not be sent to its end.
+        """
+        if self.state is State.STARTED:
+            self._create("decision", {"decided": "send"})
+            self.state = State.IN_DOUBT
+
+    def filed(self, *, told_by: str = "answer") -> None:
+        """Store that Nmbrs has the document.
+
+        :param told_by: ``answer``, or ``person``.
+        """
+        self._conclude({"outcome": State.FILED.value, "told_by": told_by})
+        self.state = State.FILED
+
+    def not_filed(self, *, told_by: str = "answer") -> None:
+        """Store that Nmbrs does not have the document, which may be sent again."""
+        self._conclude({"outcome": State.NEW.value, "told_by": told_by})
+        self.state = State.NEW
+
+    def refused(self, refusal: Refusal) -> None:
+        """Store that the review was refused, by Nmbrs or before it was sent; it was begun either way."""
+        self._conclude({"outcome": State.REFUSED.value, "refusal": asdict(refusal)})
+        self.state, self.refusal = State.REFUSED, refusal
+
+    def _conclude(self, content: Mapping[str, Any]) -> None:
+        try:
+            write_once.create(self._path("outcome"), content)
+        except FileExistsError:
+            if content["outcome"] != State.FILED:
+                return
+            # A person settled it meanwhile. That Nmbrs has the document stays true whatever they found.
+            if write_once.read(self._path("outcome"))["outcome"] != State.FILED:
+                self._last += 1
+                self._conclude(content)
+
+    def _create(self, kind: str, content: Mapping[str, Any]) -> None:
+        try:
+            write_once.create(self._path(kind), content)
+        except FileExistsError:
+            raise TakenOverError(
+                "another process is at the same review",
+                system="Nmbrs",
+                operation=str(self.folder),
+                advice="Nothing was filed here; what became of it the ledger tells the next run.",
+            ) from None
+
+    def _path(self, kind: str) -> ObjectStoragePath:
+        return self.folder / f"{_key(self.review_id)}.{self._last:03d}.{kind}.json"
+
+
+def _key(review_id: str) -> str:
+    """Return a review's id as part of a file name."""
+    if _PLAIN.fullmatch(review_id):
+        return review_id
+    return f"sha256-{hashlib.sha256(review_id.encode()).hexdigest()}"
