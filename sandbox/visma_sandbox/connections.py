@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from visma_sandbox import credentials
 from visma_sandbox.connect import ALL_SCOPES
+from visma_sandbox.nmbrs_documents import DOCUMENT_TYPES
 
 DEFAULT_URL = "http://127.0.0.1:8765"
 DEFAULT_FILES_URL = "http://127.0.0.1:8766"
@@ -34,7 +35,11 @@ def connections(
             "host": url,
             "login": credentials.NMBRS_LOGIN,
             "password": credentials.NMBRS_TOKEN,
-            "extra": {"domain": credentials.NMBRS_DOMAIN, **trust},
+            "extra": {
+                "domain": credentials.NMBRS_DOMAIN,
+                "document_type": DOCUMENT_TYPES[0],
+                **trust,
+            },
         },
         "dialog_default": {
             "conn_type": "dialog",
