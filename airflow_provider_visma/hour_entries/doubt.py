@@ -8,27 +8,14 @@ safe then, and a person has to look.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from airflow_provider_visma.upload_ledger.settlement import Settlement
+
 Entry = Mapping[str, Any]
 """An HourEntry as the service returns it, by member name."""
-
-
-@dataclass(slots=True)
-class Settlement:
-    """What became of rows in doubt.
-
-    :param found: GUID of the entry by row.
-    :param absent: rows of which there is no trace.
-    :param unclear: rows beside which there is a new entry that is like them and not the same.
-    """
-
-    found: dict[int, str] = field(default_factory=dict)
-    absent: list[int] = field(default_factory=list)
-    unclear: list[int] = field(default_factory=list)
 
 
 def settle(

@@ -13,22 +13,16 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from airflow_provider_visma.exceptions import VismaRequestError
-
-Members = dict[str, Any]
-"""Members of an HourEntry by name; what the row leaves empty is not there."""
+from airflow_provider_visma.upload_ledger.rows import REJECTED_COLUMNS, Members, Problem, UnfitError
 
 MAX_QUANTITY = 999
 """Hours in one entry (release notes of August 2016)."""
-
-REJECTED_COLUMNS = ("rejected_row", "rejected_reason", "rejected_code")
-"""What an error file adds to a row; ignored when the corrected file comes back."""
 
 _GUIDS = ("CaseGUID", "OverTimeGUID", "PhaseGUID", "TaskGUID", "UserGUID", "WorkTypeGUID")
 _TEXTS = ("Description", "InvoiceDescription")
@@ -52,27 +46,6 @@ _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE |
 _DECIMAL = re.compile(r"[+-]?\d{1,15}(\.\d{1,18})?", re.ASCII)
 _NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _YEARS = range(1990, 2101)
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """What is wrong with a row.
-
-    :param row: its number in the file; the first after a header is 1.
-    :param column: name of the column in the file, or of the member where there is none.
-    :param rule: what was broken.
-    """
-
-    row: int
-    column: str
-    rule: str
-
-    def __str__(self) -> str:
-        return f"row {self.row}: {self.column} {self.rule}"
-
-
-class _Unfit(ValueError):
-    """A value that breaks a rule; says which, and never the value."""
 
 
 class RowChecker:
@@ -106,7 +79,7 @@ class RowChecker:
         for member, value in (defaults or {}).items():
             try:
                 self._defaults[member] = _value(member, value)
-            except _Unfit as unfit:
+            except UnfitError as unfit:
                 raise VismaRequestError(f"the default of {member} {unfit}") from None
 
     def check(self, number: int, row: Mapping[str, Any]) -> tuple[Members, list[Problem]]:
@@ -127,7 +100,7 @@ class RowChecker:
             source[member] = column
             try:
                 value = _value(member, raw)
-            except _Unfit as broken:
+            except UnfitError as broken:
                 problems.append(Problem(number, column, str(broken)))
                 unfit.add(member)
                 continue
@@ -193,15 +166,15 @@ def _guid(raw: Any) -> str:
     if isinstance(raw, UUID):  # a type of its own in parquet
         return str(raw)
     if not isinstance(raw, str) or not _GUID.fullmatch(raw):
-        raise _Unfit("is not a GUID (8-4-4-4-12 hexadecimal digits)")
+        raise UnfitError("is not a GUID (8-4-4-4-12 hexadecimal digits)")
     return raw
 
 
 def _text(raw: Any) -> str:
     if not isinstance(raw, str):
-        raise _Unfit("is not text")
+        raise UnfitError("is not text")
     if _NOT_IN_XML.search(raw):
-        raise _Unfit("holds a character that XML cannot carry")
+        raise UnfitError("holds a character that XML cannot carry")
     return raw
 
 
@@ -212,10 +185,10 @@ def _amount(raw: Any) -> Decimal:
     if isinstance(raw, Decimal) and raw.is_finite() and abs(raw.adjusted()) < 40:
         text = format(raw, "f")
     if isinstance(raw, bool) or not isinstance(raw, (str, int, float, Decimal)):
-        raise _Unfit("is not a number")
+        raise UnfitError("is not a number")
     if not _DECIMAL.fullmatch(text):
         comma = isinstance(raw, str) and _DECIMAL.fullmatch(raw.replace(",", ".", 1))
-        raise _Unfit("needs a decimal point, not a comma" if comma else "is not a number")
+        raise UnfitError("needs a decimal point, not a comma" if comma else "is not a number")
     # Parquet fills decimals up with zeros.
     return Decimal(format(Decimal(text).normalize(), "f"))
 
@@ -223,7 +196,7 @@ def _amount(raw: Any) -> Decimal:
 def _quantity(raw: Any) -> Decimal:
     quantity = _amount(raw)
     if not 0 < quantity <= MAX_QUANTITY:
-        raise _Unfit(f"must be more than 0 and at most {MAX_QUANTITY}")
+        raise UnfitError(f"must be more than 0 and at most {MAX_QUANTITY}")
     return quantity
 
 
@@ -232,14 +205,14 @@ def _flag(raw: Any) -> bool:
         return raw
     found = {"true": True, "1": True, "false": False, "0": False}.get(str(raw).lower())
     if found is None or not isinstance(raw, (str, int)):
-        raise _Unfit("must be true or false")
+        raise UnfitError("must be true or false")
     return found
 
 
 def _day(raw: Any) -> datetime:
     day = _moment_of(raw, "is not a date (YYYY-MM-DD)")
     if day.time() != time():
-        raise _Unfit("is a date without a time of day")
+        raise UnfitError("is a date without a time of day")
     return day
 
 
@@ -248,7 +221,7 @@ def _moment(raw: Any) -> datetime | time:
         raw = _parsed(time.fromisoformat, raw, "is not a time of day")
     if isinstance(raw, time):
         if raw.tzinfo is not None:
-            raise _Unfit("must have no time zone: the service takes local times")
+            raise UnfitError("must have no time zone: the service takes local times")
         return raw
     return _moment_of(raw, "is not a date and time (YYYY-MM-DDThh:mm:ss), nor a time of day (hh:mm)")
 
@@ -259,11 +232,11 @@ def _moment_of(raw: Any, rule: str) -> datetime:
     elif isinstance(raw, date) and not isinstance(raw, datetime):
         raw = datetime.combine(raw, time())
     if not isinstance(raw, datetime):
-        raise _Unfit(rule)
+        raise UnfitError(rule)
     if raw.tzinfo is not None:
-        raise _Unfit("must have no time zone: the service takes local times")
+        raise UnfitError("must have no time zone: the service takes local times")
     if raw.year not in _YEARS:
-        raise _Unfit(f"is not between {_YEARS[0]} and {_YEARS[-1]}")
+        raise UnfitError(f"is not between {_YEARS[0]} and {_YEARS[-1]}")
     # Plain datetime: a subclass such as pandas' or pendulum's may write itself otherwise.
     return datetime(raw.year, raw.month, raw.day, raw.hour, raw.minute, raw.second)
 
@@ -272,7 +245,7 @@ def _parsed(read: Callable[[str], Any], raw: str, rule: str) -> Any:
     try:
         return read(raw)
     except ValueError:
-        raise _Unfit(rule) from None
+        raise UnfitError(rule) from None
 
 
 _READERS: dict[str, Callable[[Any], Any]] = {

@@ -27,8 +27,8 @@ from airflow_provider_visma.exceptions import (
     VismaTransientError,
     VismaUnknownOutcomeError,
 )
-from airflow_provider_visma.hour_entries.ledger import Ledger
 from airflow_provider_visma.staged_file import StagedFile
+from airflow_provider_visma.upload_ledger.ledger import Ledger
 from tests.integration.hour_uploads import (
     ADD,
     Hours,

@@ -30,9 +30,11 @@ from airflow_provider_visma.exceptions import (
     VismaUnknownOutcomeError,
 )
 from airflow_provider_visma.hour_entries import upload as hour_entry_upload
-from airflow_provider_visma.hour_entries import write_once
-from airflow_provider_visma.hour_entries.ledger import Ledger, Owner
-from airflow_provider_visma.hour_entries.upload import Upload, open_rows
+from airflow_provider_visma.hour_entries.upload import Upload
+from airflow_provider_visma.upload_ledger import upload as row_upload
+from airflow_provider_visma.upload_ledger import write_once
+from airflow_provider_visma.upload_ledger.ledger import Ledger, Owner
+from airflow_provider_visma.upload_ledger.upload import open_rows
 
 ANNA, BOB = (f"5e7e4a00-0000-4000-8000-00000000000{digit}" for digit in "ab")
 
@@ -121,7 +123,7 @@ class World:
         self.slept: list[float] = []
 
     def ledger(self) -> Ledger:
-        ledger = Ledger(ObjectStoragePath(f"file://{self.folder}/abc"))
+        ledger = Ledger(ObjectStoragePath(f"file://{self.folder}/abc"), system="Severa")
         ledger.load()
         return ledger
 
@@ -241,7 +243,7 @@ class Interruption:
         sys.settrace(None)
 
     def _called(self, frame: FrameType, event: str, arg: Any) -> Callable[..., Any] | None:
-        is_uploads_own = frame.f_code.co_filename == hour_entry_upload.__file__
+        is_uploads_own = frame.f_code.co_filename in (hour_entry_upload.__file__, row_upload.__file__)
         # Generators are closed by the collector too, which hears no exception.
         return self._reached if is_uploads_own and not frame.f_code.co_flags & CO_GENERATOR else None
 

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_visma.exceptions import VismaContentError, VismaRequestError, VismaTransientError
-from airflow_provider_visma.hour_entries import write_once
+from airflow_provider_visma.upload_ledger import write_once
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
@@ -49,9 +49,12 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The service returned, or holds, an entry for the row."""
+    """The service returned, or holds, an entry for the row.
 
-    guid: str
+    :param id: of the entry, empty where the service carried the row out and told none.
+    """
+
+    id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +88,12 @@ class Ledger:
     """The ledger of one upload.
 
     :param folder: its own folder, named by the file's SHA-256.
+    :param system: where the rows go, as users know it.
     """
 
-    def __init__(self, folder: ObjectStoragePath) -> None:
+    def __init__(self, folder: ObjectStoragePath, *, system: str) -> None:
         self.folder = folder
+        self._system = system
         self.rejected: dict[int, Rejected] = {}
         self.in_doubt: dict[int, int] = {}
         self._accepted = bytearray()
@@ -143,7 +148,7 @@ class Ledger:
     def _busy(self, holder: Owner, *, known: bool) -> VismaTransientError:
         return VismaTransientError(
             f"{holder} is uploading the same file" + ("" if known else ", as far as anybody knows"),
-            system="Severa",
+            system=self._system,
             operation=str(self.folder),
             advice="This task stops before it sends another row, and a retry looks again."
             + ("" if known else " If that run is gone for good, run with take_over=True."),
@@ -164,7 +169,7 @@ class Ledger:
         if differing := sorted(name for name in header if held.get(name) != header[name]):
             raise VismaRequestError(
                 f"this file was uploaded before with another {' and '.join(differing)}",
-                system="Severa",
+                system=self._system,
                 operation=str(self.folder),
                 advice="Nothing was sent. Use the same again to go on with that upload, or give another "
                 "ledger to send every row anew.",
@@ -197,7 +202,7 @@ class Ledger:
     def _incomplete(self, number: int) -> VismaContentError:
         return VismaContentError(
             f"{number:06d}.intent.json of the ledger is gone, so nobody knows which rows were sent",
-            system="Severa",
+            system=self._system,
             operation=str(self.folder),
             advice="Nothing was sent. Bring it back from the store's versions or a backup.",
         )
@@ -220,7 +225,7 @@ class Ledger:
     def intend(self, rows: Collection[int], *, before: Iterable[str]) -> int:
         """Store that these rows are about to be sent; return the batch's number.
 
-        :param before: GUIDs of entries there already that could be taken for one of these rows.
+        :param before: ids of entries there already that could be taken for one of these rows.
         :raises VismaTransientError: another process wrote this batch.
         """
         number = self._last + 1
@@ -247,21 +252,21 @@ class Ledger:
             self._set(row, outcome)
 
     def before(self, batches: Collection[int]) -> set[str]:
-        """Return the GUIDs that were there before these batches were sent."""
+        """Return the ids that were there before these batches were sent."""
         return {
-            guid
+            each
             for number, _, segment in self._segments(("intent",))
             if number in batches
-            for guid in segment["before"]
+            for each in segment["before"]
         }
 
-    def accepted_among(self, guids: Collection[str]) -> set[str]:
-        """Return those of *guids* that the ledger holds as accepted for some row."""
+    def accepted_among(self, ids: Collection[str]) -> set[str]:
+        """Return those of *ids*, in small letters, that the ledger holds as accepted for some row."""
         return {
-            outcome.guid.lower()
+            outcome.id.lower()
             for _, _, segment in self._segments(("outcome",))
             for _, outcome in _outcomes(segment)
-            if isinstance(outcome, Accepted) and outcome.guid.lower() in guids
+            if isinstance(outcome, Accepted) and outcome.id.lower() in ids
         }
 
     def _set(self, row: int, outcome: Outcome, *, again: bool = False) -> None:

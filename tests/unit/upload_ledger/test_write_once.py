@@ -15,7 +15,7 @@ from airflow.sdk import ObjectStoragePath
 from airflow.sdk.io import attach
 
 from airflow_provider_visma.exceptions import VismaStorageError
-from airflow_provider_visma.hour_entries import write_once
+from airflow_provider_visma.upload_ledger import write_once
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from airflow_provider_visma.exceptions import (
     VismaStorageError,
     VismaTransientError,
 )
-from airflow_provider_visma.hour_entries.ledger import Accepted, Ledger, NotSent, Owner, Rejected
+from airflow_provider_visma.upload_ledger.ledger import Accepted, Ledger, NotSent, Owner, Rejected
 
 ME = Owner("dag", "upload", "run-1")
 OTHER = Owner("dag", "upload", "run-2")
@@ -39,7 +39,7 @@ def is_over(answer: bool | None) -> object:
 
 
 def loaded(folder: ObjectStoragePath, **arguments: int) -> Ledger:
-    ledger = Ledger(folder)
+    ledger = Ledger(folder, system="Severa")
     ledger.load(**arguments)
     return ledger
 
@@ -152,7 +152,7 @@ def test_the_intent_of_one_batch_is_written_by_one_process(folder: ObjectStorage
 def claim(
     folder: ObjectStoragePath, owner: Owner, over: bool | None = None, take_over: bool = False
 ) -> Ledger:
-    ledger = Ledger(folder)
+    ledger = Ledger(folder, system="Severa")
     ledger.claim(owner, is_over=is_over(over), take_over=take_over)  # type: ignore[arg-type]
     return ledger
 
@@ -190,7 +190,7 @@ def test_mapped_tasks_are_different_owners(folder: ObjectStoragePath) -> None:
 
 
 def test_an_upload_goes_on_as_what_it_was_begun(folder: ObjectStoragePath) -> None:
-    ledger = Ledger(folder)
+    ledger = Ledger(folder, system="Severa")
     header = {"columns": {"a": "Quantity"}, "service": "https://sync.severa.com"}
     ledger.check_header(header)
     ledger.store_header(header)
@@ -202,7 +202,7 @@ def test_an_upload_goes_on_as_what_it_was_begun(folder: ObjectStoragePath) -> No
 def test_what_a_store_cannot_do_is_a_passing_error(tmp_path: Path) -> None:
     (tmp_path / "abc").touch()
     with pytest.raises(VismaStorageError, match="A retry goes on where the ledger ends"):
-        Ledger(ObjectStoragePath(f"file://{tmp_path}/abc")).intend([1], before=())
+        Ledger(ObjectStoragePath(f"file://{tmp_path}/abc"), system="Severa").intend([1], before=())
 
 
 def test_nothing_is_left_beside_the_segments(folder: ObjectStoragePath) -> None:
