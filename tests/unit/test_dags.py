@@ -56,6 +56,7 @@ def test_every_dag_says_what_it_does_and_which_connections_it_needs() -> None:
     assert bag.import_errors == {}
     needed = {
         "nmbrs_to_dialog": {"nmbrs_default", "dialog_default"},
+        "dialog_reviews_to_nmbrs": {"nmbrs_default", "dialog_default"},
         "hrm_csv_export": {"visma_hrm_default"},
         "hrm_incremental_export": {"visma_hrm_default"},
         "severa_hours_and_invoices": {"severa_default"},
