@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import io
+import random
+import zlib
+from typing import Any
+
+import pytest
+
+from airflow_provider_visma.dialog_reviews.pdf import problems_of
+from visma_sandbox.review_documents import ReviewDocument
+
+HEAD, TAIL = b"%PDF-1.7\n", b"\ntrailer\n<< /Root 1 0 R >>\nstartxref\n9\n%%EOF\n"
+
+
+def pdf(body: bytes = b"1 0 obj\n<< /Type /Catalog >>\nendobj\n") -> bytes:
+    return HEAD + body + TAIL
+
+
+def found(content: bytes, **wishes: Any) -> tuple[str, ...]:
+    return problems_of(io.BytesIO(content), **wishes)
+
+
+def packed(content: bytes, entries: bytes = b"/Filter /FlateDecode") -> bytes:
+    """Return an object stream that holds *content*."""
+    return b"5 0 obj\n<< /Type /ObjStm /N 1 /First 4 %s >>\nstream\r\n%s\nendstream\nendobj\n" % (
+        entries,
+        content,
+    )
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pdf(),
+        b"\0" * 1019 + pdf()[:5] + pdf()[5:],
+        pdf() + b"\n" * 1000,
+        pdf(packed(zlib.compress(b"1 0 << /Type /Pages >>"))),
+        pdf(packed(b"1 0 << /Type /Pages >>", b"")),
+        pdf(packed(zlib.compress(b"1 0 << >>"), b"/Filter[/FlateDecode]")),
+        pdf(b"1 0 obj\n<< /JavaScripting 1 >>\nendobj\n".replace(b"/JavaScripting", b"/Java")),
+        pdf(b"1 0 obj\n<< /EncryptMetadata true >>\nendobj\n"),
+    ],
+)
+def test_a_plain_pdf_has_no_problem(content: bytes) -> None:
+    assert found(content) == ()
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"", "empty"),
+        (b"MZ\x90\0 not a PDF %%EOF", "not_a_pdf"),
+        (b"\0" * 1020 + pdf(), "not_a_pdf"),
+        (pdf()[:-6], "truncated"),
+        (pdf() + b"\0" * 1100, "truncated"),
+        (pdf(b"<< /S /JavaScript /JS (x) >>"), "javascript"),
+        (pdf(b"<< /S/JavaScript>>"), "javascript"),
+        (pdf(b"<< /S /#4aavaScript >>"), "javascript"),
+        (pdf(b"<< /S /#4AavaScrip#74 >>"), "javascript"),
+        (pdf(b"<< /S /Launch /F (calc.exe) >>"), "launch"),
+        (pdf(b"<< /Names << /EmbeddedFiles 4 0 R >> >>"), "attachment"),
+        (pdf(b"trailer << /Encrypt 4 0 R >>"), "encrypted"),
+        (pdf(b"trailer << /Encr#79pt 4 0 R >>"), "encrypted"),
+        (pdf(packed(zlib.compress(b"<< /S /JavaScript >>"))), "javascript"),
+        (pdf(packed(zlib.compress(b"<< /S /JavaScript >>")).replace(b"/ObjStm", b"/Obj#53tm")), "javascript"),
+        (pdf(packed(zlib.compress(b"x" * 9_000_000 + b"<< /S /Launch >>"))), "launch"),
+        (pdf(packed(zlib.compress(b"x"), b"/Filter [/FlateDecode /LZWDecode]")), "unreadable_objects"),
+        (pdf(packed(b"<~x~>", b"/Filter /ASCII85Decode")), "unreadable_objects"),
+        (pdf(packed(zlib.compress(b"x"), b"/Filter 9 0 R")), "unreadable_objects"),
+        (
+            pdf(packed(zlib.compress(b"x"), b"/Filter /FlateDecode /DecodeParms << /Predictor 12 >>")),
+            "unreadable_objects",
+        ),
+        (pdf(packed(b"no deflate")), "unreadable_objects"),
+        (pdf(packed(zlib.compress(bytes(20_000))[:-9])), "unreadable_objects"),
+        (pdf(b"5 0 obj << /Type /ObjStm >>"), "unreadable_objects"),
+        (pdf(packed(zlib.compress(bytes(17 << 20)))), "unreadable_objects"),
+    ],
+)
+def test_what_is_wrong_is_named(content: bytes, problem: str) -> None:
+    assert found(content) == (problem,)
+
+
+def test_a_name_is_found_wherever_it_falls_in_a_large_file() -> None:
+    piece = 256 * 1024
+    filler = random.Random(1).randbytes(piece * 2)
+    for place in range(piece - len(HEAD) - 14, piece - len(HEAD) + 3):
+        content = pdf(filler[:place] + b" /JavaScript " + filler[place:])
+        assert found(content) == ("javascript",)
+
+
+def test_an_object_stream_is_found_wherever_it_falls() -> None:
+    piece = 256 * 1024
+    filler = random.Random(2).randbytes(piece * 2)
+    stream = packed(zlib.compress(b"<< /S /Launch >>"))
+    for place in range(piece - len(HEAD) - len(stream) - 5, piece - len(HEAD) + 3, 3):
+        assert found(pdf(filler[:place] + stream + filler[place:])) == ("launch",)
+
+
+def test_several_problems_are_named_together() -> None:
+    content = pdf(b"<< /S /JavaScript >> << /S /Launch >>")[:-6]
+    assert found(content) == ("javascript", "launch", "truncated")
+
+
+def test_what_is_allowed_passes() -> None:
+    content = pdf(b"<< /S /JavaScript >> << /Encrypt 4 0 R >>")
+    assert found(content) == ("encrypted", "javascript")
+    assert found(content, allow_active=True) == ("encrypted",)
+    assert found(content, allow_encrypted=True) == ("javascript",)
+    assert found(content, allow_active=True, allow_encrypted=True) == ()
+
+
+def test_a_limit_is_a_limit() -> None:
+    assert found(pdf(), max_bytes=len(pdf())) == ()
+    assert found(pdf(), max_bytes=len(pdf()) - 1) == ("too_large",)
+
+
+def test_noise_is_not_taken_for_a_program() -> None:
+    for seed in range(5):
+        document = ReviewDocument("pdf", 2_000_000, f"noise {seed}")
+        assert found(b"".join(document.pieces())) == ()
