@@ -6,24 +6,18 @@ import dataclasses
 from datetime import date, datetime
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from airflow_provider_visma.dialog_import.plan import (
     Ambiguous,
-    Approval,
     Create,
     Frozen,
     Gone,
-    Held,
     Kind,
-    Plan,
     SetAside,
     Unknown,
     Update,
-    guard,
 )
-from airflow_provider_visma.dialog_import.planning import ALL_FIELDS, Content, make_plan, updated
+from airflow_provider_visma.dialog_import.planning import ALL_FIELDS, Content, make_plan
 from airflow_provider_visma.dialog_import.rules import (
     DebtorLists,
     EntryFields,
@@ -38,75 +32,8 @@ from airflow_provider_visma.nmbrs_records import (
     EmployeeDepartment,
     EmployeeFunction,
     Employment,
-    SnapshotEmployee,
 )
-
-DAY = date(2026, 11, 21)
-LISTS = DebtorLists(
-    departments=[DebtorDepartment(1, 901, 10, "Zorg"), DebtorDepartment(1, 902, 20, "Facilitair")],
-    functions=[DebtorFunction(1, 501, 7, "Verpleegkundige"), DebtorFunction(1, 502, 8, "Kok")],
-)
-
-
-def employment(start: date | None, end: date | None = None, number: int = 1) -> Employment:
-    return Employment(1, number, None, start, end)
-
-
-def department(
-    code: int, created: datetime | None = None, year: int = 2020, period: int = 1
-) -> EmployeeDepartment:
-    return EmployeeDepartment(1, code, created, year, period)
-
-
-def function(
-    number: int | None, created: datetime | None = None, year: int = 2020, period: int = 1
-) -> EmployeeFunction:
-    return EmployeeFunction(1, number, created, year, period)
-
-
-def employee(number: int = 503293, **changes: object) -> SnapshotEmployee:
-    person = SnapshotEmployee(
-        employee_id=number,
-        debtor_id=1,
-        company_id=11,
-        nickname="Testpersoon",
-        last_name=f"Nummer{number}",
-        email_work=f"persoon{number}@example.com",
-        employments=(employment(date(2020, 1, 1)),),
-        departments=(department(10),),
-        functions=(function(501),),
-    )
-    return dataclasses.replace(person, **changes)  # type: ignore[arg-type]
-
-
-def user(number: int = 503293, *, state: str | None = "imported", **changes: str | None) -> Held:
-    """Return what Dialog holds after :func:`employee` was imported."""
-    fields = UserFields(
-        user_name=f"persoon{number}@example.com",
-        given_name="Testpersoon",
-        family_name=f"Nummer{number}",
-        email=f"persoon{number}@example.com",
-        start_date="2020-01-01",
-        end_date=None,
-        department="Zorg",
-        department_code="10",
-        function_id="501",
-    )
-    return Held(Kind.USER, f"d{number}", str(number), 'W/"1"', state, dataclasses.replace(fields, **changes))
-
-
-def entry(kind: Kind, number: int, name: str) -> Held:
-    return Held(kind, f"{kind}{number}", str(number), None, None, EntryFields(name))
-
-
-HELD = Content(
-    departments=(entry(Kind.DEPARTMENT, 10, "Zorg"), entry(Kind.DEPARTMENT, 20, "Facilitair")),
-    functions=(entry(Kind.FUNCTION, 501, "Verpleegkundige"), entry(Kind.FUNCTION, 502, "Kok")),
-)
-
-
-def plan(*employees: SnapshotEmployee, users: tuple[Held, ...] = (), lists: DebtorLists = LISTS) -> Plan:
-    return make_plan(employees, lists=lists, content=dataclasses.replace(HELD, users=users), day=DAY)
+from tests.unit.dialog_import.people import DAY, LISTS, department, employee, employment, function, plan, user
 
 
 def test_a_user_gets_id_name_mail_employment_department_and_function() -> None:
@@ -432,138 +359,3 @@ def test_a_plan_reads_like_a_diff() -> None:
         "* user 4 is invited, not sent: given_name: Oud -> Testpersoon",
         "- user 9 no longer in Nmbrs, kept in Dialog",
     ]
-
-
-def changed(number: int, of: int) -> Plan:
-    people = [employee(i, nickname="Anders" if i <= number else "Testpersoon") for i in range(1, of + 1)]
-    return plan(*people, users=tuple(user(i) for i in range(1, of + 1)))
-
-
-@pytest.mark.parametrize(
-    ("changing", "of", "stops"),
-    [(5, 25, False), (6, 25, True), (24, 24, False), (20, 100, False), (21, 100, True), (0, 100, False)],
-)
-def test_the_guard_stops_when_more_than_a_share_of_the_held_users_would_change(
-    changing: int, of: int, stops: bool
-) -> None:
-    assert bool(guard(changed(changing, of), max_share=0.2, minimum=25)) is stops
-
-
-@pytest.mark.parametrize(("emptied", "stops"), [(5, False), (6, True)])
-def test_the_guard_stops_when_a_field_would_be_lost_to_more_than_a_twentieth_of_the_held_users(
-    emptied: int, stops: bool
-) -> None:
-    people = [employee(i, functions=() if i <= emptied else (function(501),)) for i in range(1, 101)]
-    lost = plan(*people, users=tuple(user(i) for i in range(1, 101)))
-
-    told = guard(lost, max_share=0.2, minimum=25)
-
-    expected = ("6 of the 100 users in Dialog would lose their function_id (6%); the limit is 5%",)
-    assert told == (expected if stops else ())
-    assert guard(lost, max_share=0.2, minimum=25, approval=Approval.of(lost.records())) == ()
-    assert guard(lost, max_share=0.2, minimum=101) == ()
-
-
-@pytest.mark.parametrize(
-    ("new", "gone", "stops"), [(100, 20, False), (20, 100, False), (21, 21, True), (100, 100, True)]
-)
-def test_the_guard_stops_when_the_source_holds_other_people(new: int, gone: int, stops: bool) -> None:
-    people = [employee(i) for i in range(gone + 1, 101 + new)]
-    other = plan(*people, users=tuple(user(i) for i in range(1, 101)))
-
-    told = guard(other, max_share=0.2, minimum=25)
-
-    expected = f"{min(new, gone)} of the 100 users in Dialog would be gone and as many others new"
-    assert [reason.startswith(expected) for reason in told] == ([True] if stops else [])
-    assert guard(other, max_share=0.2, minimum=25, approval=Approval.of(other.records())) == ()
-
-
-def test_the_guard_does_not_mind_fields_of_users_who_are_left_alone() -> None:
-    people = [employee(i, functions=()) for i in range(1, 101)]
-    held = tuple(user(i, state="linked") for i in range(1, 101))
-
-    assert guard(plan(*people, users=held), max_share=0.2, minimum=25) == ()
-
-
-def test_the_guard_stops_an_empty_source_wherever_users_were_before() -> None:
-    (reason,) = guard(plan(users=(user(1),)), max_share=0.2, minimum=25)
-
-    assert reason == "Nmbrs lists no employee at all, while Dialog holds 1 users of it"
-    assert guard(plan(), max_share=0.2, minimum=25) == ()
-
-
-def test_the_guard_lets_the_first_import_and_the_rest_of_a_killed_one_through() -> None:
-    people = [employee(number) for number in range(1, 101)]
-    assert guard(plan(*people), max_share=0.2, minimum=25) == ()
-    assert guard(plan(*people, users=tuple(user(i) for i in range(1, 31))), max_share=0.2, minimum=25) == ()
-
-
-def test_the_guard_says_its_reason_in_numbers_alone() -> None:
-    (reason,) = guard(changed(30, 50), max_share=0.2, minimum=25)
-
-    assert reason == "30 of the 50 users in Dialog would change (60%); the limit is 20%"
-
-
-def test_an_approval_lets_its_own_plan_through_and_what_is_left_of_it() -> None:
-    approved = Approval.of(changed(30, 50).records())
-
-    assert guard(changed(30, 50), max_share=0.2, minimum=25, approval=approved) == ()
-    assert guard(changed(12, 50), max_share=0.2, minimum=25, approval=approved) == ()
-
-
-def test_an_approval_does_not_let_a_much_different_plan_through() -> None:
-    approved = Approval.of(changed(30, 50).records())
-    people = [employee(i, last_name="Heel anders") for i in range(1, 51)]
-    other = plan(*people, users=tuple(user(i) for i in range(1, 51)))
-
-    assert guard(other, max_share=0.2, minimum=25, approval=approved) != ()
-    assert guard(plan(users=(user(1),)), max_share=0.2, minimum=25, approval=approved) != ()
-
-
-def test_an_approval_of_an_empty_source_lets_only_that_through() -> None:
-    empty = plan(users=(user(1),))
-
-    assert guard(empty, max_share=0.2, minimum=25, approval=Approval.of(empty.records())) == ()
-
-
-def test_a_user_who_was_invited_since_the_plan_was_made_is_left_alone() -> None:
-    wanted = user(1, given_name="Nieuw").fields
-
-    assert isinstance(updated(user(1), wanted, ALL_FIELDS), Update)
-    assert isinstance(updated(user(1, state="invited"), wanted, ALL_FIELDS), Frozen)
-
-
-EMAILS = st.sampled_from([None, "", "a@example.com", "A@example.com ", "b@example.com", "geen-adres"])
-PEOPLE = st.lists(
-    st.builds(
-        employee,
-        st.integers(1, 12),
-        nickname=st.sampled_from([None, "Testpersoon", "Anders"]),
-        email_work=EMAILS,
-        functions=st.sampled_from([(), (function(501),), (function(999),)]),
-    ),
-    max_size=12,
-)
-USERS = st.lists(
-    st.builds(
-        user, st.integers(1, 12), state=st.sampled_from(["imported", "invited", "linked"]), email=EMAILS
-    ),
-    max_size=8,
-)
-
-
-@given(PEOPLE, USERS)
-def test_everybody_is_counted_exactly_once(people: list[SnapshotEmployee], held: list[Held]) -> None:
-    counts = plan(*people, users=tuple(held)).counts()
-
-    told = [counts[name] for name in ("created", "updated", "unchanged", "frozen")]
-    assert sum(told) + sum(counts["set_aside"].values()) == counts["employees"]
-    assert counts["employees"] == len({person.employee_id for person in people})
-
-
-@given(PEOPLE, USERS)
-def test_nothing_is_ever_sent_to_a_user_beyond_imported(
-    people: list[SnapshotEmployee], held: list[Held]
-) -> None:
-    for line in plan(*people, users=tuple(held)).writes:
-        assert isinstance(line, Create) or line.held.state == "imported"
