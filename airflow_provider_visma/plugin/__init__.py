@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 URL_PREFIX = "/visma"
-_CATEGORY = "Visma"
 
 
 class PagesAtFirstRequest:
@@ -40,7 +39,8 @@ class VismaPlugin(AirflowPlugin):
     """What Airflow's UI gains: pages under ``/visma`` and their places in the navigation.
 
     Addresses are relative to where Airflow's UI is. A page without ``url_route`` opens in a tab of its own:
-    Airflow shows the others in a sandboxed frame, which a sign-in elsewhere could not leave.
+    Airflow shows the others in a sandboxed frame, which a sign-in elsewhere could not leave. Such a page has
+    to be in a menu, here beside the connections: as an entry of its own Airflow 3.3 makes it a dead button.
     """
 
     name = "visma"
@@ -48,5 +48,5 @@ class VismaPlugin(AirflowPlugin):
         {"name": "Visma", "app": PagesAtFirstRequest(), "url_prefix": URL_PREFIX}
     ]
     external_views: list[Any] = [  # noqa: RUF012
-        {"name": "Orbit sign-in", "href": "visma/orbit", "destination": "nav", "category": _CATEGORY},
+        {"name": "Orbit sign-in", "href": "visma/orbit", "destination": "nav", "category": "Admin"},
     ]
