@@ -35,11 +35,9 @@ _LOOKS = 9
 _SAVES = 5
 
 
-class _UsedUpError(VismaPermanentError):
-    """The refresh token cannot be redeemed (invalid_grant)."""
-
-
-_REFUSALS: Refusals = {**CLIENT_REFUSALS, "invalid_grant": (_UsedUpError, "")}
+_REFUSALS: Refusals = {**CLIENT_REFUSALS, "invalid_grant": (VismaAuthenticationError, "")}
+# Where a service answers with a web page, no code says what was wrong: it may be the refresh token too.
+_PERHAPS_USED_UP = ("invalid_grant", "HTTP 400", "HTTP 401")
 
 
 class TokenStore(ClaimStore, Protocol):
@@ -115,8 +113,8 @@ class RenewingTokenSource(TokenSource):
                 stored = session = held
                 continue
             renewed = self._renewed(session)
-            if renewed is None:
-                stored, session = self._after_refusal(session, stored)
+            if isinstance(renewed, VismaError):
+                stored, session = self._after_refusal(renewed, session, stored)
                 continue
             session = self._saved(renewed, stored)
             if session is renewed:
@@ -165,8 +163,8 @@ class RenewingTokenSource(TokenSource):
         self._turns.wait(fingerprint(session.refresh_token), is_moot=lambda: self._load() != stored)
         return self._load()
 
-    def _renewed(self, session: Session) -> Session | None:
-        """Return what follows *session*, or None where its refresh token is used up."""
+    def _renewed(self, session: Session) -> Session | VismaError:
+        """Return what follows *session*, or the refusal where its refresh token may be used up."""
         asked_at = self._wall_clock()
         refresh_token = str(session.refresh_token)
         try:
@@ -177,11 +175,10 @@ class RenewingTokenSource(TokenSource):
                 system=self.client.system,
                 refusals=_REFUSALS,
             )
-        except _UsedUpError:
-            self._give_up_turn(refresh_token)
-            return None
         except VismaError as error:
             self._give_up_turn(refresh_token)
+            if error.code in _PERHAPS_USED_UP:
+                return error
             error.conn_id = self.conn_id
             raise
         renewed = session.renewed(answer, asked_at=asked_at)
@@ -228,7 +225,9 @@ class RenewingTokenSource(TokenSource):
         self._unsaved = None
         return session
 
-    def _after_refusal(self, refused: Session, found: Session | None) -> tuple[Session, Session]:
+    def _after_refusal(
+        self, refusal: VismaError, refused: Session, found: Session | None
+    ) -> tuple[Session, Session]:
         """Return what another process saves within seconds, since it may have redeemed the token first.
 
         Where the connection's own refresh token was refused, it may be what has been there all along.
@@ -251,11 +250,10 @@ class RenewingTokenSource(TokenSource):
             return found, replace(found, seed=refused.seed)
         saved = datetime.fromtimestamp(refused.obtained_at, UTC)
         which = f"saved at {saved:%Y-%m-%d %H:%M:%S} UTC" if refused.obtained_at else "in the connection"
-        raise self._needs_sign_in(
-            f"the refresh token {which} is not accepted: it was revoked, has expired, or was replaced by"
-            " another that could not be saved",
-            code="invalid_grant",
-        )
+        why = refusal.message
+        if refusal.code == "invalid_grant":
+            why = "it was revoked, has expired, or was replaced by another that could not be saved"
+        raise self._needs_sign_in(f"the refresh token {which} is not accepted: {why}", code=refusal.code)
 
     def _needs_sign_in(self, message: str, code: str | None = None) -> VismaAuthenticationError:
         return VismaAuthenticationError(
