@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from benchmarks import downloads, feeds, hours, parsing, pollers, soap
+from benchmarks import downloads, feeds, hours, parsing, pollers, reviews, soap
 
 
 def main() -> int:
     """Run all benchmarks, one after the other, so that none disturbs another."""
     missed = [
-        module.__name__ for module in (parsing, soap, hours, feeds, downloads, pollers) if module.main()
+        module.__name__
+        for module in (parsing, soap, hours, feeds, downloads, reviews, pollers)
+        if module.main()
     ]
     print(f"Missed: {', '.join(missed)}" if missed else "All goals met")
     return 1 if missed else 0
