@@ -152,11 +152,10 @@ def _content(document: bytes, path: ObjectStoragePath) -> dict[str, Any]:
         content = json.loads(body.rpartition(b"\n")[0])
     if not isinstance(content, dict):
         raise VismaContentError(
-            f"{path.name} of the ledger is damaged, so nobody knows which rows were sent",
-            system="Severa",
+            f"{path.name} of the ledger is damaged, so nobody knows what was sent",
             operation=str(path.parent),
             advice="Nothing was sent. Bring the object back from the store's versions or a backup. An "
-            "outcome that is lost may be deleted: its rows are then looked up in Severa.",
+            "outcome that is lost may be deleted: what it told is in doubt then.",
         )
     return content
 
@@ -164,7 +163,6 @@ def _content(document: bytes, path: ObjectStoragePath) -> dict[str, Any]:
 def _store_error(folder: ObjectStoragePath, error: OSError) -> VismaStorageError:
     return VismaStorageError(
         f"the ledger cannot be read or written ({type(error).__name__}: {error.strerror or 'failed'})",
-        system="Severa",
         operation=str(folder),
         advice="A retry goes on where the ledger ends.",
     )
