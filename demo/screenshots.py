@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
 from demo.airflow_stack import AirflowStack
+from demo.browser import chromium, open_from_navigation, sign_in
 from demo.main_job import IMPORT_DAG, RUN_SECONDS, surroundings
+from visma_sandbox import credentials
 
 
 def take(pictures: Path) -> None:
@@ -35,20 +36,30 @@ def take(pictures: Path) -> None:
         page.goto(f"{airflow.url}/dags/{IMPORT_DAG}/runs/{run_id}", wait_until="networkidle")
         page.get_by_text("Task Instances").last.wait_for()
         page.screenshot(path=pictures / "run-grid.png")
+        _sign_in_to_orbit(page, pictures)
 
 
 @contextmanager
 def _signed_in(airflow: AirflowStack) -> Iterator[Page]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"))
+    with chromium() as browser:
         page = browser.new_page(viewport={"width": 1280, "height": 1600})
-        page.goto(airflow.url, wait_until="networkidle")
-        page.get_by_label("Username").fill(airflow.user)
-        page.locator("input[type=password]").fill(airflow.password)
-        page.get_by_role("button", name="Sign in").click()
-        page.wait_for_load_state("networkidle")
+        sign_in(page, airflow, airflow.user)
         yield page
-        browser.close()
+
+
+def _sign_in_to_orbit(page: Page, pictures: Path) -> None:
+    """Go the way that docs/orbit.md describes: from Airflow's page to Orbit's and back."""
+    orbit = open_from_navigation(page, "Admin", "Orbit sign-in")
+    orbit.set_viewport_size({"width": 960, "height": 560})
+    orbit.screenshot(path=pictures / "orbit-before-sign-in.png")
+    orbit.get_by_role("button", name="Sign in").click()
+    orbit.get_by_label("User name").fill(credentials.ORBIT_USER)
+    orbit.get_by_label("Password").fill(credentials.ORBIT_PASSWORD)
+    orbit.get_by_role("button", name="Allow").click()
+    orbit.get_by_role("status").wait_for()
+    orbit.screenshot(path=pictures / "orbit-sign-in.png")
+    orbit.emulate_media(color_scheme="dark")
+    orbit.screenshot(path=pictures / "orbit-sign-in-dark.png")
 
 
 def _open_form(page: Page, url: str, *, connection_id: str, label: str) -> None:
