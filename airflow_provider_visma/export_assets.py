@@ -50,6 +50,7 @@ class ExportAssets:
 
 HRM = ExportAssets("hrm")
 SEVERA = ExportAssets("severa")
+ORBIT = ExportAssets("orbit")
 ORBIT_REPORTING = ExportAssets("orbit-reporting")
 
 

@@ -47,6 +47,7 @@ def get_provider_info() -> dict[str, Any]:
             "severa",
             "severa_call",
             "severa_hours",
+            "orbit",
             "orbit_reporting",
         ),
         "sensors": _modules("sensors", "hrm"),

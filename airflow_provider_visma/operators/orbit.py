@@ -1,0 +1,287 @@
+"""Exports of Teamleader Orbit's lists: everything at first, then what changed by Orbit's own moments.
+
+The watermark is the last thing to move. No row is lost where a filter is ignored, a list moves while it is
+read, or a run is repeated or overtaken; at worst one is published twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from airflow_provider_visma.csv_files import require_parquet
+from airflow_provider_visma.exceptions import VismaRequestError
+from airflow_provider_visma.export_assets import ORBIT, Watermark
+from airflow_provider_visma.operators._exports import ExportingOperator
+from airflow_provider_visma.orbit_export.changes import OrbitState, before, moment_of
+from airflow_provider_visma.orbit_export.landing import SYSTEM, OrbitLanding, OrbitList
+from airflow_provider_visma.row_files import FORMATS
+from airflow_provider_visma.storage import published_earlier, run_folder
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context, ObjectStoragePath
+
+    from airflow_provider_visma.hooks.orbit import OrbitHook
+
+_BEGUN = "orbit_export"
+_SECRET = "digest-key"  # noqa: S105 - a name, not a secret
+_CHANGED = {"updated_at": {"gte": "{since}"}}
+
+
+class OrbitExportOperator(ExportingOperator):
+    """Export a list of Orbit, and publish it whole or not at all.
+
+    Where the rows say when they changed (``updated_at``), only the first run reads everything; each later one
+    reads what changed since the latest change that the one before saw, and a little more, and leaves out the
+    rows that it published already and that are still the same. How Orbit's filters are written is not known
+    for certain: one that is refused or ignored, or that does not bring the rows it must, costs a reading of
+    the whole list, and the manifest says ``filter_honoured: false``. Nothing tells of deleted rows: what a
+    full refresh no longer brings is gone.
+
+    The columns are those of the rows, with the kinds that their values turn out to have; fractions are
+    decimals, and moments stay as Orbit writes them, without a zone.
+
+    Files: ``<destination>/<name>/run_id=<run id>/rows.<format>``, ``recent.jsonl`` for the next run, and
+    ``_manifest.json`` last. Each export is an event of the asset ``visma://orbit/<connection>/<name>``.
+
+    A retry, and clearing the task too, begins where its first try began, and a late run never turns the
+    watermark back.
+
+    :param resource: e.g. ``projects``, whose ``projects.list`` is read. (templated)
+    :param destination: any address that ObjectStoragePath takes. (templated)
+    :param filter: as Orbit has it. (templated)
+    :param changed_filter: what is added to it to ask for changes, with ``{since}`` for the moment; None never
+        asks for less than everything, and leaves out here what did not change. (templated)
+    :param export_name: folder, asset and watermark of this export; the resource where None. Several exports
+        of one resource need one each. (templated)
+    :param changed_since: export changes since then, as in ``2026-08-28T09:37:45`` on Orbit's clock, and leave
+        the watermark alone; the whole list is read for that. (templated)
+    :param full_refresh: read everything, whatever the watermark says. (templated)
+    :param overlap: how much longer ago than the last change that was seen changes are asked for.
+    :param order: as Orbit has it; by id where None, since a list should not move while it is read.
+    :param page_size: rows to ask for at once.
+    :param paged: False for a list that is known to come whole.
+    :param on_column_change: ``fail`` before anything is published, or ``warn``. (templated)
+    :param file_format: ``parquet``, ``jsonl`` or ``csv``. (templated)
+    :param staging_dir: directory on the worker with room for the file, where the destination is not local.
+    :param orbit_conn_id: a connection of type ``teamleader_orbit``.
+    """
+
+    template_fields: Sequence[str] = (
+        "resource",
+        "destination",
+        "filter",
+        "changed_filter",
+        "export_name",
+        "changed_since",
+        "full_refresh",
+        "on_column_change",
+        "file_format",
+    )
+    assets = ORBIT
+    conn_id_field = "orbit_conn_id"
+    default_conn_id = "teamleader_orbit_default"
+    keeps_watermark = True
+
+    def __init__(
+        self,
+        *,
+        resource: str,
+        destination: str,
+        filter: Mapping[str, Any] | None = None,
+        changed_filter: Mapping[str, Any] | None = _CHANGED,
+        export_name: str | None = None,
+        changed_since: str | None = None,
+        full_refresh: bool | str = False,
+        overlap: timedelta = timedelta(days=1),
+        order: Sequence[Mapping[str, Any]] | None = None,
+        page_size: int = 50,
+        paged: bool = True,
+        on_column_change: str = "warn",
+        file_format: str = "parquet",
+        staging_dir: str | None = None,
+        orbit_conn_id: str = default_conn_id,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(conn_id=orbit_conn_id, **kwargs)
+        self.resource = resource
+        self.destination = destination
+        self.filter = filter
+        self.changed_filter = changed_filter
+        self.export_name = export_name
+        self.changed_since = changed_since
+        self.full_refresh = full_refresh
+        self.overlap = overlap
+        self.order = order
+        self.page_size = page_size
+        self.paged = paged
+        self.on_column_change = on_column_change
+        self.file_format = file_format
+        self.staging_dir = staging_dir
+        self.orbit_conn_id = orbit_conn_id
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Ask, land, announce; move the watermark last."""
+        self._check()
+        given = self._given_moment()
+        folder = run_folder(self.destination, self._name, run_id=str(context["run_id"]))
+        watermark = Watermark(context, asset=ORBIT.watermarks(self.orbit_conn_id), name=self._name)
+        with self._hook() as hook:
+            wanted = self._wanted(hook)
+            landing = self._landing(context, folder)
+            stored = self._basis(context, landing, wanted, watermark)
+            basis = OrbitState.of(stored, scope=wanted.scope)
+            if stored is not None and basis is None:
+                self.log.warning("The export was another one so far: everything is read", name=self._name)
+            since = given or (None if self._reads_everything else self._since(basis))
+            self.log.info("Reading", resource=self.resource, since=since)
+            manifest = landing.land(
+                hook, wanted, since=since, again=given is not None, basis=basis, started_at=self._now()
+            )
+        if given is None:
+            self._keep(watermark, manifest, stored=stored, basis=basis)
+        self._announce(
+            context, manifest, conn_id=self.orbit_conn_id, owner=self.orbit_conn_id, name=self._name
+        )
+        return manifest
+
+    @property
+    def _name(self) -> str:
+        name = quote(self.export_name or self.resource, safe="")
+        if not name or name.startswith("."):
+            raise self._wrong(f"{name[:80]!r} is no name for a folder", "Give an export_name.")
+        return name
+
+    @property
+    def _reads_everything(self) -> bool:
+        return str(self.full_refresh).strip().lower() == "true"
+
+    def _check(self) -> None:
+        if self.file_format not in FORMATS:
+            raise self._wrong(
+                f"{self.file_format!r} is not a file format", f"Give one of {', '.join(FORMATS)}."
+            )
+        if self.on_column_change not in ("fail", "warn"):
+            raise self._wrong(f"on_column_change is {self.on_column_change!r}", "Give 'fail' or 'warn'.")
+        if self.overlap < timedelta(0):
+            raise self._wrong("overlap is less than nothing", "Give a timedelta of some hours.")
+        if self.file_format == "parquet":
+            require_parquet()
+
+    def _given_moment(self) -> str | None:
+        if self.changed_since in (None, "", "None"):
+            return None
+        moment = moment_of(self.changed_since)
+        if moment is None:
+            raise self._wrong(
+                "changed_since is no moment as Orbit writes it",
+                "Write it like 2026-08-28T09:37:45, without a zone.",
+            )
+        return moment
+
+    def _since(self, basis: OrbitState | None) -> str | None:
+        if basis is None or basis.watermark is None:
+            return None
+        return before(basis.watermark, self.overlap)
+
+    def _wanted(self, hook: OrbitHook) -> OrbitList:
+        what = [hook.settings.connection.base_url, self.resource, dict(self.filter or {})]
+        return OrbitList(
+            resource=self.resource,
+            filter=dict(self.filter or {}),
+            order=self.order,
+            changed_filter=self.changed_filter or None,
+            page_size=self.page_size,
+            paged=self.paged,
+            scope=hashlib.sha256(json.dumps(what, sort_keys=True, default=str).encode()).hexdigest()[:16],
+        )
+
+    def _landing(self, context: Context, folder: ObjectStoragePath) -> OrbitLanding:
+        ti = context["ti"]
+        return OrbitLanding(
+            folder=folder,
+            task=f"{ti.dag_id}.{ti.task_id}",
+            map_index=getattr(ti, "map_index", -1),
+            conn_id=self.orbit_conn_id,
+            file_format=self.file_format,
+            staging_dir=Path(self.staging_dir) if self.staging_dir else None,
+            on_column_change=self.on_column_change,
+            overlap=self.overlap,
+            secret=self._secret(context),
+            log=self.log,
+        )
+
+    def _secret(self, context: Context) -> bytes:
+        """Return the key of the digests. It is not at the destination: who has them has no key."""
+        state = context["asset_state_store"][ORBIT.watermarks(self.orbit_conn_id)]
+        stored = state.get(_SECRET)
+        if not isinstance(stored, str):
+            stored = secrets.token_hex(32)
+            state.set(_SECRET, stored)
+        return bytes.fromhex(stored)
+
+    def _basis(self, context: Context, landing: OrbitLanding, wanted: OrbitList, watermark: Watermark) -> Any:
+        """Return the state that this run began from, at its first try."""
+        earlier = published_earlier(landing.folder, task=landing.task, system=SYSTEM)
+        if earlier and earlier.get("scope") != wanted.scope:
+            if earlier.get("map_index") != landing.map_index:
+                raise self._wrong(
+                    "another instance of this mapped task landed in the same folder",
+                    "Give each an export_name of its own: several exports of one resource need one each.",
+                )
+            earlier = None
+        begun = context["task_state_store"].get(_BEGUN)
+        if isinstance(begun, dict) and begun.get("scope") == wanted.scope:
+            return begun.get("basis")
+        # The run is repeated after it succeeded, and newer versions of Airflow forgot what it stored: its
+        # files must not shrink to what changed since.
+        basis = earlier.get("basis") if earlier else watermark.get()
+        context["task_state_store"].set(_BEGUN, {"scope": wanted.scope, "basis": basis})
+        return basis
+
+    def _keep(
+        self, watermark: Watermark, manifest: Mapping[str, Any], *, stored: Any, basis: OrbitState | None
+    ) -> None:
+        """Remember what was published, for the next run."""
+        moment = manifest["watermark"]
+        state = OrbitState(
+            scope=manifest["scope"],
+            started_at=manifest["started_at"],
+            folder=manifest["uri"],
+            watermark=moment if moment is not None or basis is None else basis.watermark,
+            all_dated=not manifest["without_updated_at"]
+            and (manifest["read"] == "everything" or bool(basis and basis.all_dated)),
+            columns=manifest["columns"],
+            without_value=tuple(manifest["without_value"]),
+        )
+        current = watermark.get()
+        if isinstance(current, dict) and current.get("folder") == state.folder:
+            stored = current  # this run, repeated: its files were written anew
+        if watermark.advance(basis=stored, to=state.to_json()):
+            self.log.info("Watermark advanced", to=state.watermark)
+        else:
+            self.log.info("A later run has moved the watermark already; it is left as it is")
+
+    def _hook(self) -> OrbitHook:
+        # Its imports are too heavy for when a DAG is parsed.
+        from airflow_provider_visma.hooks.orbit import OrbitHook
+
+        return OrbitHook(self.orbit_conn_id)
+
+    def _now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def _wrong(self, message: str, advice: str) -> VismaRequestError:
+        return VismaRequestError(
+            message,
+            system=SYSTEM,
+            conn_id=self.orbit_conn_id,
+            operation=f"{str(self.resource)[:80]}.list",
+            advice=advice,
+        )

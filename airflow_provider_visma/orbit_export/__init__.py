@@ -1,0 +1,1 @@
+"""An export of Orbit: what changed by its own moments (`changes`, pure), how rows land (`landing`)."""

@@ -1,0 +1,281 @@
+"""The rows of a list of Orbit, landed at a destination: asked for, sifted, published whole or not at all.
+
+Whether Orbit honours a filter is read from its answers. One that is refused, ignored or misread costs a
+reading of the whole list, and never a row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import ObjectStoragePath
+
+from airflow_provider_visma.column_changes import ColumnChanges, KnownColumns
+from airflow_provider_visma.exceptions import (
+    VismaContentError,
+    VismaError,
+    VismaGuardError,
+    VismaStorageError,
+)
+from airflow_provider_visma.feed_files import ColumnKinds, converted, stage_feed
+from airflow_provider_visma.orbit_export.changes import Changes, OrbitState, latest_believable, with_since
+from airflow_provider_visma.storage import Publication, read_jsonl, read_manifest, stage_jsonl
+
+if TYPE_CHECKING:
+    from airflow_provider_visma.hooks.orbit import OrbitHook
+
+SYSTEM = "Teamleader Orbit"
+RECENT_NAME = "recent.jsonl"
+_LONGEST_TEXT = 1000
+_WIDER: dict[str, type] = {"decimal": Decimal, "text": str}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrbitList:
+    """A list and how it is asked for.
+
+    :param changed_filter: added to *filter* to ask for changes, with ``{since}`` for the moment; None where
+        the service is not to be asked for changes.
+    """
+
+    resource: str
+    filter: Mapping[str, Any]
+    order: Sequence[Mapping[str, Any]] | None
+    changed_filter: Mapping[str, Any] | None
+    page_size: int
+    paged: bool
+    scope: str
+
+
+@dataclass(slots=True)
+class _Reading:
+    """The rows of a list, with the filter where it proves to work.
+
+    :ivar honoured: whether the filter was, None where none was sent.
+    """
+
+    hook: OrbitHook
+    wanted: OrbitList
+    honoured: bool | None = None
+
+    def rows(self, since: str | None, *, expected: Iterable[str]) -> Iterator[dict[str, Any]]:
+        """Yield all rows that changed at *since* or later, and perhaps others.
+
+        :param since: None to send no filter.
+        :param expected: ids that a filter which works must bring.
+        """
+        if since is None or self.wanted.changed_filter is None:
+            yield from self._list(self.wanted.filter)
+            return
+        came: set[Any] = set()
+        self.honoured = True
+        try:
+            for row in self._list({**self.wanted.filter, **with_since(self.wanted.changed_filter, since)}):
+                came.add(row.get("id"))
+                yield row
+        except VismaError as error:
+            from airflow_provider_visma.hooks._orbit_calls import is_refusal
+
+            if came or not is_refusal(error):
+                raise
+            self.honoured = False
+        if not came.issuperset(expected):
+            # Deleted, or the filter means something else: then what it leaves out is anyone's guess.
+            self.honoured = False
+        if not self.honoured:
+            yield from (row for row in self._list(self.wanted.filter) if row.get("id") not in came)
+
+    def _list(self, wanted: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        return self.hook.rows(
+            self.wanted.resource,
+            filter=wanted,
+            order=self.wanted.order,
+            page_size=self.wanted.page_size,
+            paged=self.wanted.paged,
+        )
+
+
+@dataclass(slots=True)
+class _Columns:
+    """The columns of rows as they come, as kinds that later rows may widen.
+
+    :param before: as they were published before.
+    :param keeps_all: whether a column that does not come is a column all the same.
+    """
+
+    before: KnownColumns
+    keeps_all: bool
+    met: dict[str, str] = field(default_factory=dict)
+
+    def of(self, rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        """Yield rows whose values are no narrower than their columns were before."""
+        # PHP writes 10.0 as 10: a column of fractions stays one on a day when all of them are whole.
+        wider = {
+            column: (_WIDER[kind], kind)
+            for column, kind in self.before.kinds.items()
+            if kind in _WIDER and column not in self.before.without_value
+        }
+        if self.keeps_all:
+            self.met.update(self.before.kinds)
+        for row in rows:
+            if not row.keys() <= self.met.keys():
+                self.met |= {column: "text" for column in row if column not in self.met}
+            for column, (own, kind) in wider.items():
+                if (value := row.get(column)) is not None and type(value) is not own:
+                    row[column] = converted(value, kind)
+            yield row
+
+    def told(self) -> dict[str, str]:
+        """Return the kinds to assume of columns without a value."""
+        return self.before.told(self.met)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrbitLanding:
+    """Where the rows of one run go, as what, and what keeps them from being published.
+
+    :param task: which task lands there, ``<dag id>.<task id>``.
+    :param map_index: which instance of a mapped task; -1 for one that is not mapped.
+    :param secret: key of the digests of rows.
+    :param overlap: how far before the last moment of change the next export reaches back.
+    """
+
+    folder: ObjectStoragePath
+    task: str
+    map_index: int
+    conn_id: str
+    file_format: str
+    staging_dir: Path | None
+    on_column_change: str
+    overlap: timedelta
+    secret: bytes
+    log: Any
+
+    def land(
+        self,
+        hook: OrbitHook,
+        wanted: OrbitList,
+        *,
+        since: str | None,
+        again: bool,
+        basis: OrbitState | None,
+        started_at: datetime,
+    ) -> dict[str, Any]:
+        """Read, sift and publish; return the manifest.
+
+        :param since: from when on changes are wanted, None for everything.
+        :param again: publish what was published before too.
+        :param basis: what was known of the export when this run was started.
+        :param started_at: UTC, just now.
+        """
+        published = self._published_before(basis) if basis and since and not again else None
+        reading = _Reading(hook, wanted)
+        changes = Changes(
+            since=since,
+            latest=latest_believable(started_at),
+            overlap=self.overlap,
+            published=published or {},
+            secret=self.secret,
+        )
+        before = KnownColumns(basis.columns, frozenset(basis.without_value)) if basis else KnownColumns()
+        columns = _Columns(before, keeps_all=since is not None)
+        kinds = ColumnKinds(columns.told)
+        # Without rows that must come again there is no telling whether a filter works.
+        asks = bool(since and published and basis and basis.all_dated)
+        rows = reading.rows(since if asks else None, expected=published or ())
+        with Publication(self.folder, staging_dir=self.staging_dir) as publication:
+            staged = stage_feed(
+                publication,
+                f"rows.{self.file_format}",
+                columns.of(changes.of(rows)),
+                file_format=self.file_format,
+                kinds=kinds,
+            )
+            if staged.rows and not columns.met:
+                raise VismaContentError(
+                    "its rows have no columns",
+                    system=SYSTEM,
+                    conn_id=self.conn_id,
+                    operation=f"{wanted.resource}.list",
+                    advice="Nothing was published.",
+                )
+            now = before.now(kinds.kinds, with_values=kinds.with_values)
+            column_changes = self._column_changes(wanted, before, now) if basis else None
+            stage_jsonl(publication, RECENT_NAME, changes.recent())
+            if reading.honoured is False:
+                self.log.info("The filter is refused, ignored or misread: the whole list was read")
+            return publication.publish(
+                {
+                    "kind": "orbit-export",
+                    "task": self.task,
+                    "map_index": self.map_index,
+                    "resource": wanted.resource,
+                    "scope": wanted.scope,
+                    "read": "everything" if since is None else "changes",
+                    "started_at": started_at.isoformat(),
+                    "since": since,
+                    "watermark": changes.watermark,
+                    # A filter that is ignored brings everything: that shows in rows that are older.
+                    "filter_honoured": reading.honoured and not changes.older
+                    if reading.honoured is not None
+                    else None,
+                    "format": self.file_format,
+                    "header": list(now.kinds),
+                    "rows": staged.rows,
+                    "received": changes.received,
+                    "older": changes.older,
+                    "repeated": changes.repeated,
+                    "without_updated_at": changes.undated,
+                    "in_future": changes.in_future,
+                    "columns": dict(now.kinds),
+                    "without_value": sorted(now.without_value),
+                    "column_changes": column_changes.to_json() if column_changes is not None else None,
+                    "previous": {"uri": basis.folder} if basis else None,
+                    "basis": basis.to_json() if basis else None,
+                }
+            )
+
+    def _column_changes(self, wanted: OrbitList, before: KnownColumns, now: KnownColumns) -> ColumnChanges:
+        """Return what became of the columns, unless that is to stop the task.
+
+        :raises VismaGuardError: it is.
+        """
+        changes = ColumnChanges.between(before, now)
+        if changes:
+            said = str(changes)[:_LONGEST_TEXT]
+            if self.on_column_change == "fail":
+                raise VismaGuardError(
+                    f"the columns are not those of the last export: {said}",
+                    system=SYSTEM,
+                    conn_id=self.conn_id,
+                    operation=f"{wanted.resource}.list",
+                    advice="Nothing was published. Accept them by running once with on_column_change='warn'.",
+                )
+            self.log.warning("The columns changed: %s", said)
+        return changes
+
+    def _published_before(self, basis: OrbitState) -> dict[str, str] | None:
+        """Return digest by id of what the last run published lately, None where nothing tells."""
+        path = ObjectStoragePath(basis.folder) / RECENT_NAME
+        try:
+            # A try that was killed while it published may have left those of rows that nobody got.
+            manifest = read_manifest(path.parent) or {}
+            if manifest.get("scope") != basis.scope or manifest.get("started_at") != basis.started_at:
+                return None
+            return {line["id"]: line["digest"] for line in read_jsonl(path)}
+        except (FileNotFoundError, VismaContentError, ValueError, KeyError, TypeError):
+            self.log.warning("What the last run published lately is not known any more", folder=basis.folder)
+            return None
+        except OSError as error:
+            raise VismaStorageError(
+                f"what the last run published lately could not be read ({type(error).__name__})",
+                system=SYSTEM,
+                conn_id=self.conn_id,
+                operation=str(path),
+                advice="Nothing was asked or published; a retry reads it again.",
+            ) from error
