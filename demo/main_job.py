@@ -14,6 +14,7 @@ from demo.airflow_api import AirflowApi
 from demo.airflow_stack import AirflowStack, tail
 from demo.orbit_outcome import orbit_differences, orbit_outcome
 from demo.outcome import differences, export_outcome, import_outcome
+from demo.reviews_job import REVIEWS_DAG, ReviewsJob, filed_line, reviews_differences
 from demo.severa_job import NIGHT_DAG, UPLOAD_DAG, SeveraJob
 from demo.severa_outcome import severa_differences
 from demo.table import show
@@ -28,7 +29,15 @@ REPORTS_DAG: Final = "orbit_reports_to_parquet"
 SUMMARY: Final = "summary.json"
 FIRST_DAGS: Final = (IMPORT_DAG, EXPORT_DAG, REPORTS_DAG)
 TROUBLED: Final = frozenset({"failed", "up_for_retry", "running", "deferred"})
-DAG_IDS: Final = (IMPORT_DAG, EXPORT_DAG, "hrm_incremental_export", NIGHT_DAG, UPLOAD_DAG, REPORTS_DAG)
+DAG_IDS: Final = (
+    IMPORT_DAG,
+    EXPORT_DAG,
+    "hrm_incremental_export",
+    NIGHT_DAG,
+    UPLOAD_DAG,
+    REPORTS_DAG,
+    REVIEWS_DAG,
+)
 
 
 class DemonstrationError(Exception):
@@ -99,6 +108,8 @@ def run(folder: Path) -> None:
             UPLOAD_DAG: upload,
             REPORTS_DAG: orbit_outcome(states[REPORTS_DAG], reports),
         }
+        print(f"Running {REVIEWS_DAG}, twice", flush=True)
+        summary[REVIEWS_DAG] = reviews = ReviewsJob(airflow.api, sandbox, files, _finished).run()
         after = sandbox.counts()
         show(summary, before=before["severa"], after=after["severa"], reports=before["orbit_reporting"])
         _check_deferral(airflow.api, runs[EXPORT_DAG])
@@ -107,11 +118,13 @@ def run(folder: Path) -> None:
             *differences(summary, datasets=datasets, before=before, after=after),
             *severa_differences(night, upload, first=before["severa"], second=after["severa"]),
             *orbit_differences(summary[REPORTS_DAG], before["orbit_reporting"]),
+            *reviews_differences(reviews),
         ]
         if found:
             raise DemonstrationError("the figures disagree:\n  " + "\n  ".join(found))
         (folder / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n")
-        print("The export was waited for in the triggerer, and the sandbox counts the same.", flush=True)
+        print("The export was waited for in the triggerer, and the sandbox counts the same.")
+        print(filed_line(reviews), flush=True)
 
 
 def _finished(api: AirflowApi, dag_id: str, run_id: str) -> str:
