@@ -38,6 +38,7 @@ def test_a_dag_is_parsed_without_network_connections_or_anything_heavy(
         "DIALOG_DEFAULT",
         "VISMA_HRM_DEFAULT",
         "SEVERA_DEFAULT",
+        "TEAMLEADER_ORBIT_DEFAULT",
         "TEAMLEADER_ORBIT_REPORTING_DEFAULT",
     ):
         monkeypatch.delenv(f"AIRFLOW_CONN_{connection}", raising=False)
@@ -61,6 +62,7 @@ def test_every_dag_says_what_it_does_and_which_connections_it_needs() -> None:
         "hrm_incremental_export": {"visma_hrm_default"},
         "severa_hours_and_invoices": {"severa_default"},
         "severa_upload_hours": {"severa_default"},
+        "orbit_projects": {"teamleader_orbit_default"},
         "orbit_reports_to_parquet": {"teamleader_orbit_reporting_default"},
     }
     assert set(bag.dags) == set(needed)
