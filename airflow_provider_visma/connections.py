@@ -164,8 +164,8 @@ ORBIT: dict[str, Any] = {
     "conn-fields": {
         "redirect_uri": _optional(
             "Redirect address",
-            "As registered with Orbit. Where it is https://<this Airflow>/visma/orbit/callback, signing in"
-            " ends by itself; elsewhere, paste the address on which the browser ends.",
+            "As registered with Orbit. Empty: https://<this Airflow>/visma/orbit/callback, where signing in"
+            " ends by itself. Elsewhere, paste the address on which the browser ends.",
         ),
         "scope": _optional("Scope", "Sent as it is; Orbit's clients leave it empty."),
         "account": _optional(
