@@ -49,4 +49,11 @@ class VismaPlugin(AirflowPlugin):
     ]
     external_views: list[Any] = [  # noqa: RUF012
         {"name": "Orbit sign-in", "href": "visma/orbit", "destination": "nav", "category": "Admin"},
+        {
+            "name": "Dialog",
+            "href": "visma/dialog",
+            "url_route": "visma-dialog",
+            "destination": "nav",
+            "category": "Visma",
+        },
     ]

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from airflow_provider_visma.plugin import orbit, texts
+from airflow_provider_visma.plugin import dialog, dialog_users, orbit, texts
 from airflow_provider_visma.plugin.access import SignInNeeded
 from airflow_provider_visma.plugin.pages import Notice, airflow_root, path, render
 
@@ -24,7 +24,8 @@ _STATIC: Final = Path(__file__).parent / "static"
 def create_app() -> FastAPI:
     """Return the application with all pages."""
     app = FastAPI(title="Visma", docs_url=None, redoc_url=None, openapi_url=None)
-    app.include_router(orbit.router)
+    for screen in (orbit, dialog, dialog_users):
+        app.include_router(screen.router)
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     app.add_exception_handler(SignInNeeded, _to_airflows_login)
     app.add_exception_handler(HTTPException, _problem_page)
@@ -55,7 +56,7 @@ class SecurityHeaders:
                 targets = " ".join(["'self'", *scope.get("state", {}).get("form_targets", ())])
                 headers["Content-Security-Policy"] = (
                     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
-                    f"form-action {targets}; frame-ancestors 'self'; base-uri 'none'"
+                    f"connect-src 'self'; form-action {targets}; frame-ancestors 'self'; base-uri 'none'"
                 )
                 headers["X-Content-Type-Options"] = "nosniff"
                 headers["Referrer-Policy"] = "same-origin"

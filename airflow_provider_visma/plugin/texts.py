@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from airflow_provider_visma.plugin import orbit_texts
+from airflow_provider_visma.plugin import dialog_texts, dialog_users_texts, orbit_texts
 
 DUTCH: Final = "nl"
 ENGLISH: Final = "en"
@@ -52,7 +52,7 @@ _COMMON: Final = {
         "problem.again": "Open de pagina opnieuw",
     },
 }
-_SCREENS: Final = (_COMMON, orbit_texts.TEXTS)
+_SCREENS: Final = (_COMMON, orbit_texts.TEXTS, dialog_texts.TEXTS, dialog_users_texts.TEXTS)
 
 #: Every text by language and key.
 TEXTS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(

@@ -31,7 +31,10 @@ def test_the_plugin_brings_no_web_framework_into_airflows_processes() -> None:
 def test_airflow_lists_the_plugin_with_its_pages(anna: TestClient) -> None:
     plugins = {one["name"]: one for one in anna.get("/api/v2/plugins").json()["plugins"]}
     views = plugins["visma"]["external_views"]
-    assert [(view["name"], view["category"]) for view in views] == [("Orbit sign-in", "Admin")]
+    assert [(view["name"], view["category"]) for view in views] == [
+        ("Orbit sign-in", "Admin"),
+        ("Dialog", "Visma"),
+    ]
     assert all(anna.get(f"/{view['href']}").status_code == 200 for view in views)
 
 

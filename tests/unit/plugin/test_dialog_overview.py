@@ -1,0 +1,243 @@
+"""The link's health, the last import, and starting one from the screen."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.utils.state import DagRunState, TaskInstanceState
+from fastapi.testclient import TestClient
+
+from airflow_provider_visma.nmbrs_records import EmployeeFunction
+from tests.integration.dialog_world import PEOPLE, Import, person
+from tests.unit.plugin.conftest import audit_log
+from tests.unit.plugin.dialog_screen import (
+    DAG_ID,
+    ROOT,
+    Browser,
+    add_run,
+    change_dag,
+    runs,
+    send,
+    stored_dag,
+    text_of,
+)
+from visma_sandbox.client import SandboxProcess
+
+
+@pytest.fixture(autouse=True)
+def dialog(sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch) -> SandboxProcess:
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    return sandbox
+
+
+@pytest.fixture
+def dag(anna: TestClient) -> Iterator[None]:
+    yield from stored_dag()
+
+
+@pytest.fixture
+def report(tmp_path: Path) -> dict[str, Any]:
+    """Return what an import reported that set three people aside and lacked a function."""
+    odd = [
+        person(601, email_work=None),
+        person(602, email_work=None),
+        person(603, last_name=None),
+        person(604, functions=(EmployeeFunction(604, 999, None, 2020, 1),)),
+    ]
+    return Import(tmp_path)([*PEOPLE, *odd])
+
+
+@pytest.mark.usefixtures("dag")
+def test_the_screen_says_what_belongs_to_the_link_and_when_it_imports_next(anna: TestClient) -> None:
+    page = text_of(anna.get(ROOT).text)
+    assert "Connection to Dialog dialog_default Connection to Nmbrs nmbrs_default" in page
+    assert f"Import {DAG_ID}" in page
+    assert "Next run: 2026-11-23 01:00 UTC" in page
+    assert "It has not run yet." in page
+    assert "No import has come to its end lately." in page
+
+
+def test_the_only_connection_is_shown_at_once(anna: TestClient) -> None:
+    answer = anna.get("/visma/dialog")
+    assert (answer.status_code, answer.headers["location"]) == (303, ROOT)
+
+
+def test_another_connection_has_no_import_unless_it_names_one(
+    anna: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = {"conn_type": "dialog", "host": "https://dialog.example/scim", "password": "x"}
+    monkeypatch.setenv("AIRFLOW_CONN_DIALOG_OTHER", json.dumps(other))
+    bare = text_of(anna.get("/visma/dialog/dialog_other").text)
+    extra = {"import_dag": "their_import", "nmbrs_conn_id": "their_nmbrs"}
+    monkeypatch.setenv("AIRFLOW_CONN_DIALOG_OTHER", json.dumps({**other, "extra": extra}))
+    named = text_of(anna.get("/visma/dialog/dialog_other").text)
+
+    assert "The connection does not say which DAG imports" in bare
+    assert "Connection to Nmbrs their_nmbrs Import their_import" in named
+    assert "There is no DAG their_import." in named
+    assert "dialog_other" in text_of(anna.get("/visma/dialog").text)
+
+
+def test_both_connections_are_tested_on_demand(anna: TestClient, dialog: SandboxProcess) -> None:
+    both = text_of(send(anna, "/test").text)
+    dialog.inject("dialog", "*", "status", count=None, status=401)
+    one = text_of(send(anna, "/test", csrf_token=token(anna)).text)
+
+    assert "Dialog: works" in both
+    assert "Nmbrs: works" in both
+    assert "Dialog: does not work" in one
+    assert "Nmbrs: works" in one
+    assert [(event, json.loads(extra)["dialog"]) for event, _, extra in audit_log()] == [
+        ("visma_dialog.tested", "works"),
+        ("visma_dialog.tested", "fails"),
+    ]
+
+
+@pytest.mark.usefixtures("dag")
+def test_the_last_import_is_shown_with_who_was_set_aside_and_why(
+    anna: TestClient, report: dict[str, Any]
+) -> None:
+    add_run("night", tasks=dict.fromkeys(("snapshot", "plan", "import"), TaskInstanceState.SUCCESS))
+    add_run("last-night", report=report)
+    add_run("failed-tonight", state=DagRunState.FAILED, tasks={"snapshot": TaskInstanceState.FAILED})
+
+    page = text_of(anna.get(ROOT).text)
+
+    assert "Failed: Airflow's log of the run says why" in page
+    assert "snapshot failed" in page
+    assert "run last-night" in page
+    assert "Employees in Nmbrs 44 New in Dialog 41" in page
+    assert "2: without a work e-mail address Fill in the work e-mail address in Nmbrs." in page
+    assert "Employees: 601, 602" in page
+    assert "1: without a first name or last name" in page
+    assert "Testpersoon" not in page
+
+
+@pytest.mark.usefixtures("dag")
+def test_counts_remain_where_the_files_of_an_import_cannot_be_read(
+    anna: TestClient, report: dict[str, Any], tmp_path: Path
+) -> None:
+    add_run("last-night", report=report)
+    for name in ("set_aside.jsonl", "missing.json"):
+        (tmp_path / "import1" / name).unlink()
+
+    assert "set_aside.jsonl, which cannot be read from here" in text_of(anna.get(ROOT).text)
+    assert "missing.json cannot be read from here" in text_of(anna.get(f"{ROOT}/lists").text)
+
+
+@pytest.mark.usefixtures("dag")
+def test_what_dialog_knows_and_what_it_lacks_is_listed(anna: TestClient, report: dict[str, Any]) -> None:
+    add_run("last-night", report=report)
+    page = text_of(anna.get(f"{ROOT}/lists").text)
+    assert "Functions that Dialog lacks" in page
+    assert "Id Users 999 1" in page
+    assert "Functions in Dialog 1 in all Id Description 501 Kok" in page
+    assert "Departments in Dialog 1 in all Code Description 10 Zorg" in page
+
+
+@pytest.mark.usefixtures("dag")
+def test_an_import_is_started_once_and_followed(anna: TestClient) -> None:
+    started = send(anna, "/import")
+    again = anna.get(send(anna, "/import").headers["location"]).text
+
+    assert (started.status_code, started.headers["location"].partition("?")[0]) == (303, ROOT)
+    page = anna.get(started.headers["location"]).text
+    assert "The import has been started." in text_of(page)
+    assert f'data-progress="{ROOT}/progress"' in page
+    assert "an import is underway" in text_of(again)
+    ((run_id, kind, who),) = runs()
+    assert (kind, who) == ("manual", "anna")
+    progress = anna.get(f"{ROOT}/progress").text
+    assert 'data-underway="yes"' in progress
+    assert "Waiting to begin" in text_of(progress)
+    assert run_id in progress
+    ((event, user, extra),) = audit_log()
+    assert (event, user) == ("visma_dialog.import_started", "anna")
+    assert json.loads(extra) == {"conn_id": "dialog_default", "dag_id": DAG_ID, "run_id": run_id}
+
+
+@pytest.mark.usefixtures("dag")
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"is_paused": True}, "the DAG is paused"),
+        ({"has_import_errors": True}, "the DAG has import errors"),
+        ({"is_stale": True}, "the DAG does not exist"),
+        ({"allowed_run_types": ["scheduled"]}, "Airflow refused it"),
+    ],
+)
+def test_a_dag_that_cannot_run_is_not_started(anna: TestClient, changes: dict[str, Any], why: str) -> None:
+    change_dag(**changes)
+    answer = send(anna, "/import")
+    assert why in text_of(anna.get(answer.headers["location"]).text)
+    assert runs() == []
+
+
+@pytest.mark.usefixtures("dag")
+def test_who_may_not_start_or_see_the_dag_in_airflow_cannot_do_it_here(
+    anna: TestClient, monkeypatch: pytest.MonkeyPatch, report: dict[str, Any]
+) -> None:
+    from airflow.api_fastapi.app import get_auth_manager
+
+    add_run("last-night", report=report)
+    allowed = {"GET"}
+    monkeypatch.setattr(
+        type(get_auth_manager()), "is_authorized_dag", lambda self, *, method, **rest: method in allowed
+    )
+    looked = anna.get(ROOT).text
+    refused = text_of(anna.get(send(anna, "/import").headers["location"]).text)
+    allowed.clear()
+    hidden = text_of(anna.get(ROOT).text)
+
+    assert "Import now" not in text_of(looked)
+    assert "last-night" in looked
+    assert "you may not start this DAG" in refused
+    assert f"You may not see the runs of {DAG_ID}" in hidden
+    assert "last-night" not in hidden
+    assert len(runs()) == 1
+
+
+@pytest.mark.usefixtures("dag")
+def test_who_may_only_look_is_offered_nothing_to_do(
+    anna: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow_provider_visma.plugin import access, listing
+
+    form_token = token(anna)
+    for module in (access, listing):
+        monkeypatch.setattr(module, "may", lambda user, method, *, conn_id=None: method == "GET")
+    page = anna.get(ROOT).text
+    assert "<form" not in page
+    for address in ("/test", "/import"):
+        assert send(anna, address, csrf_token=form_token).status_code == 403
+    assert runs() == []
+
+
+@pytest.mark.parametrize("address", ["/test", "/import"])
+def test_a_form_from_elsewhere_starts_nothing(anna: TestClient, address: str) -> None:
+    form = {"csrf_token": token(anna)}
+    answer = anna.post(f"{ROOT}{address}", data=form, headers={"origin": "https://elsewhere.example"})
+    assert answer.status_code == 403
+    assert audit_log() == []
+
+
+@pytest.mark.parametrize("address", ["/test", "/import"])
+def test_an_address_that_a_form_was_sent_to_leads_back(anna: TestClient, address: str) -> None:
+    assert anna.get(f"{ROOT}{address}").headers["location"] == ROOT
+
+
+@pytest.mark.usefixtures("dag")
+def test_the_screen_speaks_dutch(browser: Browser) -> None:
+    page = text_of(browser("anna", **{"accept-language": "nl"}).get(ROOT).text)
+    assert "Volgende import: 2026-11-23 01:00 UTC" in page
+    assert "Nu importeren" in page
+
+
+def token(browser: TestClient) -> str:
+    from tests.unit.plugin.conftest import csrf_of
+
+    return csrf_of(browser.get(f"{ROOT}/users").text)
