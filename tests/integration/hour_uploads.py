@@ -19,6 +19,7 @@ from tests.integration.task_context import TaskRuns
 from visma_sandbox.client import SandboxProcess
 
 ADD = "IHourEntry.AddNewHourEntry"
+NOWHERE = "5e7e4a00-ffff-4000-8000-00000000ffff"  # a phase that does not exist
 COLUMNS = ("UserGUID", "PhaseGUID", "WorkTypeGUID", "EventDate", "Quantity", "IsBillable", "Description")
 LONG_AGO, FAR_AHEAD = date(2000, 1, 1), date(2050, 1, 1)
 _PATIENCE = 60.0
