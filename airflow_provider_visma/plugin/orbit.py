@@ -17,6 +17,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from airflow_provider_visma import orbit_sign_in
 from airflow_provider_visma.exceptions import VismaError
+from airflow_provider_visma.hooks._orbit_check import checked_sign_in
 from airflow_provider_visma.plugin import audit, texts
 from airflow_provider_visma.plugin.access import Editor, PostedForm, Reader, SignedIn, may
 from airflow_provider_visma.plugin.listing import ListedConnection, readable_connections
@@ -102,6 +103,24 @@ def callback(request: Request, user: SignedIn) -> RedirectResponse:
 def finish(request: Request, user: Reader, form: PostedForm) -> RedirectResponse:
     """Take the pasted address on which the browser ended."""
     return _finished(request, str(form.get("address", "")), user)
+
+
+@router.post("/{conn_id}/check", name="orbit_check")
+def check(request: Request, conn_id: str, user: Editor, form: PostedForm) -> RedirectResponse:
+    """Ask Orbit whether it accepts the session, which is renewed first where a task would renew it."""
+    try:
+        settings = orbit_sign_in.read_settings(conn_id)
+        settings.token_source().get_token()
+        accepted, said = checked_sign_in(settings)
+    except VismaError as error:
+        accepted, said = False, str(error)
+    audit.record("visma_orbit.checked", user=user, conn_id=conn_id, extra={"accepted": int(accepted)})
+    notice = (
+        Notice("done", "orbit.checked", {"conn_id": conn_id})
+        if accepted
+        else Notice("problem", "orbit.problem.other", {"reason": said})
+    )
+    return redirect(request, "orbit_page", notice=notice)
 
 
 @router.post("/{conn_id}/sign-out", name="orbit_sign_out")

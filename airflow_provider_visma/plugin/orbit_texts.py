@@ -33,8 +33,14 @@ TEXTS: Final = {
         "orbit.environment": "Defined in the environment of the API server",
         "orbit.sign_in": "Sign in",
         "orbit.sign_in_again": "Sign in again",
+        "orbit.check": "Check",
+        "orbit.checked": "Orbit accepts the session of {conn_id}.",
         "orbit.sign_out": "Sign out",
         "orbit.new_tab": "The sign-in opens in a new tab. Come back here afterwards and paste its address.",
+        "orbit.framed": (
+            "A sign-in leaves Airflow, and the frame in which Airflow shows this page lets nothing leave. "
+            "Choose Admin, Orbit sign-in: that opens the page in a tab of its own."
+        ),
         "orbit.look_only": "You may see this connection; signing it in takes the right to edit it.",
         "orbit.paste.title": "The browser ended elsewhere",
         "orbit.paste.explanation": (
@@ -86,8 +92,14 @@ TEXTS: Final = {
         "orbit.environment": "Staat in de omgeving van de API-server",
         "orbit.sign_in": "Aanmelden",
         "orbit.sign_in_again": "Opnieuw aanmelden",
+        "orbit.check": "Controleren",
+        "orbit.checked": "Orbit aanvaardt de sessie van {conn_id}.",
         "orbit.sign_out": "Afmelden",
         "orbit.new_tab": "Het aanmelden opent in een nieuw tabblad. Kom daarna hier terug en plak het adres.",
+        "orbit.framed": (
+            "Aanmelden gaat buiten Airflow om, en het kader waarin Airflow deze pagina toont laat dat niet "
+            "toe. Kies Admin, Orbit sign-in: dat opent de pagina in een eigen tabblad."
+        ),
         "orbit.look_only": "U mag deze verbinding zien; voor aanmelden is het recht nodig haar te wijzigen.",
         "orbit.paste.title": "De browser kwam ergens anders uit",
         "orbit.paste.explanation": (

@@ -1,4 +1,4 @@
-"""A connection of Orbit in Airflow's database, with or without a session."""
+"""A connection of Orbit in Airflow's database, with or without a session, and what a person does with it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ import time
 
 from airflow.models.connection import Connection
 from airflow.utils.session import create_session
+from fastapi.testclient import TestClient
 
 from airflow_provider_visma import orbit_sign_in
 from airflow_provider_visma.protocols.authorization_code import Session
+from airflow_provider_visma.protocols.http import httpx
+from tests.unit.plugin.conftest import BASE_URL, csrf_of
 
 CONN_ID = "orbit_at_work"
 
@@ -39,3 +42,15 @@ def store(**session: object) -> None:
 
 def stored() -> Session | None:
     return orbit_sign_in.read_settings(CONN_ID).token_store().load()
+
+
+def post(browser: TestClient, address: str, /, **form: str) -> httpx.Response:
+    """Send a form of our page."""
+    form.setdefault("csrf_token", csrf_of(browser.get("/visma/orbit").text))
+    return browser.post(f"/visma/orbit{address}", data=form, headers={"origin": BASE_URL})
+
+
+def shown(browser: TestClient, answer: httpx.Response) -> str:
+    """Return the page that a redirect leads to."""
+    assert answer.status_code == 303
+    return browser.get(answer.headers["location"]).text

@@ -7,26 +7,14 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from fastapi.testclient import TestClient
 
-from airflow_provider_visma.protocols.http import httpx
-from tests.unit.plugin.conftest import BASE_URL, audit_log, csrf_of
-from tests.unit.plugin.orbit_connection import CONN_ID, add_connection, store, stored
+from tests.unit.plugin.conftest import BASE_URL, audit_log
+from tests.unit.plugin.orbit_connection import CONN_ID, add_connection, post, shown, store, stored
 
 Browser = Callable[..., TestClient]
 
 
-def post(browser: TestClient, address: str, /, **form: str) -> httpx.Response:
-    form.setdefault("csrf_token", csrf_of(browser.get("/visma/orbit").text))
-    return browser.post(f"/visma/orbit{address}", data=form, headers={"origin": BASE_URL})
-
-
 def state_of(address: str) -> str:
     return parse_qs(urlsplit(address).query)["state"][0]
-
-
-def shown(browser: TestClient, answer: httpx.Response) -> str:
-    """Return the page that a redirect leads to."""
-    assert answer.status_code == 303
-    return browser.get(answer.headers["location"]).text
 
 
 def test_only_connections_of_orbit_are_listed(anna: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
