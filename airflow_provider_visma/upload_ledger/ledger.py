@@ -73,7 +73,7 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class NotSent:
-    """The row was certainly not carried out: it may be sent."""
+    """The row may be sent: it was certainly not carried out, or sending it twice does no harm."""
 
 
 Outcome = Accepted | Rejected | NotSent

@@ -70,7 +70,10 @@ class RowUpload(ABC):
         self._clock = clock
         self._owned_at = -math.inf
         self._in_flight: int | None = None
-        self._unanswered = 0
+        # Rows in succession that got no answer, with their batches.
+        self._silent: dict[int, int] = {}
+        self._is_away = False
+        self._batch = 0
         self.sent = 0
 
     # What a service is like
@@ -165,6 +168,7 @@ class RowUpload(ABC):
         number = self._ledger.intend(batch, before=before)
         outcomes: dict[int, Outcome] = {}
         self._in_flight = None
+        self._batch = number
         try:
             for row, members in batch.items():
                 accepted = {each.id.lower() for each in outcomes.values() if isinstance(each, Accepted)}
@@ -174,21 +178,21 @@ class RowUpload(ABC):
             # begun stays in flight until its outcome is noted: SIGTERM and time-outs come between any two
             # instructions.
             for row in batch:
-                if row not in outcomes and row != self._in_flight:
+                was_begun = row in outcomes or row == self._in_flight
+                if not was_begun or (self._is_away and row in self._silent):
                     outcomes[row] = NotSent()
             self._ledger.conclude(number, outcomes)
 
     def _send(self, row: int, members: Members, *, known: set[str]) -> Outcome:
         for _ in range(2):
-            if self._clock() - self._owned_at > _OWNED_FOR:
-                self._check_ownership()
+            self._stay_owner()
             self._in_flight = row
             self.sent += 1
             refusal: Rejected | None = None
             try:
                 found = self._carry_out(members)
                 if found is not None:
-                    self._unanswered = 0
+                    self._silent.clear()
                     return Accepted(found)
             except VismaUnknownOutcomeError:
                 pass
@@ -198,7 +202,7 @@ class RowUpload(ABC):
                     self._in_flight = None
                     raise
                 if self._is_believed(error) or not self._ask:
-                    self._unanswered = 0
+                    self._silent.clear()
                     return refusal
             if self._may_repeat(members):
                 continue
@@ -211,17 +215,20 @@ class RowUpload(ABC):
                 return Accepted(settlement.found[row])
             if refusal is not None:
                 return refusal
-        return self._silence(members)
+        return self._silence(row, members)
 
-    def _silence(self, members: Members) -> Rejected:
-        """Return the rejection of a row that got no answer twice; too many of them end the try."""
-        self._unanswered += 1
+    def _silence(self, row: int, members: Members) -> Rejected:
+        """Return the rejection of a row that got no answer twice; after three the service itself is away."""
+        self._silent[row] = self._batch
         is_absent = not self._may_repeat(members)
-        if self._unanswered >= _UNANSWERED_IN_A_ROW:
-            if is_absent:
-                self._in_flight = None
+        if len(self._silent) >= _UNANSWERED_IN_A_ROW:
+            self._is_away = True
+            self._in_flight = None
+            # Nothing is wrong with them: another try sends them again.
+            earlier = {each: batch for each, batch in self._silent.items() if batch != self._batch}
+            self._conclude(earlier, dict.fromkeys(earlier, NotSent()))
             raise VismaUnavailableError(
-                f"{self._unanswered} rows in succession got no answer, each of them twice",
+                f"{len(self._silent)} rows in succession got no answer, each of them twice",
                 system=self.system,
                 operation=self._operation,
                 advice=(f"None of them is in {self.system}. " if is_absent else "")
@@ -229,6 +236,10 @@ class RowUpload(ABC):
             )
         told = f"; {self.system} does not hold the row" if is_absent else ""
         return Rejected("VismaUnknownOutcomeError", reason=f"no answer, twice{told}")
+
+    def _stay_owner(self) -> None:
+        if self._clock() - self._owned_at > _OWNED_FOR:
+            self._check_ownership()
 
     def _check_ownership(self) -> None:
         self._owned_at = self._clock()

@@ -93,7 +93,7 @@ def test_a_row_that_never_gets_an_answer_is_rejected_and_the_rest_goes_on(world:
     assert world.held == EACH_ROW_ONCE - Counter([str(ROWS[2])])
 
 
-def test_a_service_that_answers_no_row_stops_the_upload(world: World) -> None:
+def test_a_service_that_answers_no_row_stops_the_upload_and_no_row_is_to_blame(world: World) -> None:
     world.severa.answer = lambda call: "lost"
     with pytest.raises(VismaUnavailableError, match="3 rows in succession got no answer"):
         world.run()
@@ -101,7 +101,18 @@ def test_a_service_that_answers_no_row_stops_the_upload(world: World) -> None:
     assert world.severa.calls == 6
     world.severa.answer = lambda call: None
     ledger = world.run()
-    assert (ledger.accepted, list(ledger.rejected)) == (5, [1, 2])
+    assert (ledger.accepted, ledger.rejected) == (7, {})
+    assert world.held == EACH_ROW_ONCE
+
+
+def test_rows_of_two_batches_in_which_the_service_went_away_are_sent_by_the_next_try(world: World) -> None:
+    world.severa.answer = lambda call: "lost" if call in range(2, 8) else None
+    with pytest.raises(VismaUnavailableError, match="3 rows in succession got no answer"):
+        world.run(batch_size=2)
+    ledger = world.ledger()
+    assert (ledger.accepted, ledger.rejected, ledger.in_doubt) == (1, {}, {})
+    assert world.run().accepted == 7
+    assert world.held == EACH_ROW_ONCE
 
 
 def test_a_process_that_waited_too_long_and_was_replaced_sends_no_further_row(world: World) -> None:
