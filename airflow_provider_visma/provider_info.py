@@ -49,6 +49,7 @@ def get_provider_info() -> dict[str, Any]:
             "severa_hours",
             "orbit",
             "orbit_reporting",
+            "orbit_set",
         ),
         "sensors": _modules("sensors", "hrm"),
         "triggers": _modules("triggers", "dialog", "hrm"),
