@@ -52,6 +52,17 @@ def test_the_wheel_holds_the_whole_package_and_nothing_else(wheel: ZipFile) -> N
     assert {path.split("/")[0] for path in packed} == {"airflow_provider_visma"}
 
 
+def test_the_wheel_holds_what_the_pages_are_made_of(wheel: ZipFile) -> None:
+    made_of = [
+        str(path.relative_to(ROOT))
+        for folder in ("templates", "static")
+        for path in (ROOT / "airflow_provider_visma" / "plugin" / folder).rglob("*.*")
+    ]
+
+    assert made_of
+    assert set(made_of) <= set(wheel.namelist())
+
+
 def test_the_wheel_says_that_it_is_typed_and_carries_its_licence(wheel: ZipFile) -> None:
     assert "airflow_provider_visma/py.typed" in wheel.namelist()
     assert "Apache License" in metadata(wheel, "licenses/LICENSE")
@@ -74,6 +85,12 @@ def test_airflow_finds_the_provider_by_its_entry_point() -> None:
     ]
 
     assert found.load() is get_provider_info
+
+
+def test_airflow_finds_the_plugin_by_its_entry_point(wheel: ZipFile) -> None:
+    assert "[airflow.plugins]\nvisma = airflow_provider_visma.plugin:VismaPlugin\n" in metadata(
+        wheel, "entry_points.txt"
+    )
 
 
 def test_the_provider_info_satisfies_airflows_own_schema() -> None:
