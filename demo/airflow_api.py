@@ -10,7 +10,7 @@ import requests
 from tenacity import RetryError, Retrying, retry_if_not_result, stop_after_delay, wait_fixed
 
 FINISHED: Final = frozenset({"success", "failed"})
-TIMEOUT: Final = 15.0
+TIMEOUT: Final = 60.0  # on a busy machine the first request of a worker keeps others waiting for twenty
 POLL_SECONDS: Final = 0.3
 
 T = TypeVar("T")
