@@ -59,7 +59,8 @@ class OrbitReportExportOperator(ExportingOperator):
     :param max_age: when the copy that this task published to the same destination is younger, the server is
         not asked, and that copy's manifest is the result. No event is sent then. A timedelta, or seconds;
         always ask where it is empty. (templated)
-    :param on_column_change: ``fail`` before anything is published, or ``warn``. (templated)
+    :param on_column_change: ``fail`` before anything is published, also where the copy to compare with is
+        gone; or ``warn``. (templated)
     :param file_format: ``parquet``, ``jsonl`` or ``csv``. (templated)
     :param staging_dir: directory on the worker with room for the file, where the destination is not local.
     :param orbit_reporting_conn_id: a connection of type ``teamleader_orbit_reporting``.
