@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -16,6 +18,7 @@ from visma_sandbox.client import SandboxProcess
 
 pytestmark = pytest.mark.e2e
 CONN_ID = "teamleader_orbit_default"
+DAG_ID = "orbit_projects"
 CALLBACK = "/visma/orbit/callback"
 
 OrbitPage = Callable[[str], Page]
@@ -79,7 +82,10 @@ def allow(page: Page) -> str:
     return address
 
 
-def test_a_sign_in_from_airflows_ui_stores_a_session(airflow: AirflowStack, admins_page: Page) -> None:
+def test_after_a_sign_in_from_airflows_ui_orbits_projects_are_exported(
+    airflow: AirflowStack, sandbox: SandboxProcess, admins_page: Page, destination: Path
+) -> None:
+    airflow.wait_for_dags(DAG_ID)
     card = admins_page.get_by_role("region", name=CONN_ID)
     expect(card).to_contain_text("Not signed in")
 
@@ -93,6 +99,11 @@ def test_a_sign_in_from_airflows_ui_stores_a_session(airflow: AirflowStack, admi
     for (secret,) in parse_qs(urlsplit(address).query).values():
         assert secret not in log
         assert secret not in admins_page.url
+
+    run_id = airflow.api.run(DAG_ID, {"destination": destination.as_uri(), "full_refresh": True})
+    assert airflow.api.wait_for_run(DAG_ID, run_id, seconds=90) == "success"
+    (manifest,) = destination.glob("projects/*/_manifest.json")
+    assert json.loads(manifest.read_text())["rows"] == sandbox.counts()["orbit"]["projects"]
 
 
 def test_a_forged_state_is_refused_and_a_true_one_counts_once(
