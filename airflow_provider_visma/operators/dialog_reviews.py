@@ -67,7 +67,7 @@ class DialogReviewsToNmbrsOperator(VismaOperator):
     :param allow_active: file PDFs with a program, an action that starts one, or attached files in them.
     :param allow_encrypted: file encrypted PDFs.
     :param document_type: GUID of the document type in Nmbrs; the connection's where None. (templated)
-    :param staging_dir: directory on the worker with room for one PDF, where the destination is not local.
+    :param staging_dir: directory on the worker with room for one PDF, where the ledger is not local.
     :param dialog_conn_id: a connection of type ``dialog``.
     :param nmbrs_conn_id: a connection of type ``nmbrs``.
     :return: counts, the ids of the first hundred reviews that were filed, and the addresses of ledger and
@@ -132,10 +132,11 @@ class DialogReviewsToNmbrsOperator(VismaOperator):
         def upload(employee_id: int, name: str, file: BinaryIO) -> None:
             nmbrs.upload_document(employee_id, name, file, terms.document_type)
 
-        staging_dir = Path(self.staging_dir) if self.staging_dir else None
         with (
             DialogHook(self.dialog_conn_id) as dialog,
-            Publication(ObjectStoragePath(self.destination), staging_dir=staging_dir) as publication,
+            # At the ledger, which all runs share: so the next one removes what a kill left behind.
+            self._publication(ledger.folder) as copies,
+            self._publication(ObjectStoragePath(self.destination)) as publication,
         ):
             filing = Filing(
                 dialog,
@@ -143,7 +144,7 @@ class DialogReviewsToNmbrsOperator(VismaOperator):
                 ledger,
                 terms=terms,
                 owner=owner_of(context),
-                copy=lambda: _copy(publication),
+                copy=lambda: _copy(copies),
                 is_over=asking_airflow(context),
                 settled=settled,
                 retry_refused=is_true(self.retry_refused),
@@ -153,6 +154,9 @@ class DialogReviewsToNmbrsOperator(VismaOperator):
         self.log.info("Filed reviews", **result)
         self._judge(report, max_failed, result["report"])
         return result
+
+    def _publication(self, folder: ObjectStoragePath) -> Publication:
+        return Publication(folder, staging_dir=Path(self.staging_dir) if self.staging_dir else None)
 
     def _publish(self, publication: Publication, report: Report, ledger: Ledger) -> dict[str, Any]:
         stage_jsonl(publication, "reviews.jsonl", (asdict(line) for line in report.lines))
@@ -271,15 +275,15 @@ class _Copy:
 
 
 @contextmanager
-def _copy(publication: Publication) -> Iterator[_Copy]:
-    staged = publication.stage("review.pdf")
+def _copy(copies: Publication) -> Iterator[_Copy]:
+    staged = copies.stage("review.pdf")
     with ExitStack() as stack:
-        stack.callback(_discard, publication, staged)
+        stack.callback(_discard, copies, staged)
         writing = stack.enter_context(ExitStack())
         writing.enter_context(staged)
         yield _Copy(staged, writing.close)
 
 
-def _discard(publication: Publication, staged: StagedFile) -> None:
+def _discard(copies: Publication, staged: StagedFile) -> None:
     with suppress(FileNotFoundError):  # SIGTERM has removed it already
-        publication.discard(staged)
+        copies.discard(staged)

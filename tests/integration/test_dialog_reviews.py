@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import signal
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import pytest
 import requests
+from airflow.sdk.io import attach
 
 from airflow_provider_visma.exceptions import (
     VismaAuthenticationError,
@@ -73,6 +76,15 @@ def reviews(service: SandboxProcess) -> Reviews:
             service.move_user(number, state)
     service.clear_journal()
     return Reviews(service, employees)
+
+
+@pytest.fixture
+def memory() -> Iterator[str]:
+    """A folder in a store that is none of files."""
+    store = fsspec.filesystem("memory")
+    attach(protocol="memory", fs=store)
+    yield "memory://bucket/reviews"
+    store.rm("/bucket", recursive=True)
 
 
 @pytest.fixture
@@ -401,6 +413,35 @@ def test_a_task_that_is_told_to_end_leaves_no_copy_of_a_review(
     assert process.wait() == 128 + signal.SIGTERM
     assert not list(Path(destination.removeprefix("file://")).rglob("review.pdf"))
     assert task.run()["filed"] == 1
+
+
+def test_a_copy_that_a_kill_left_behind_is_removed_by_any_later_run(
+    service: SandboxProcess, reviews: Reviews, task: Task, destination: str
+) -> None:
+    reviews.finish(size=2_000_000)
+    reached, prepare = stop_before("the end")
+    process = task.start(prepare=prepare, nmbrs_conn_id="nmbrs_patient")
+    assert reached.wait(60)
+    process.kill()
+    process.wait()
+    folder = Path(destination.removeprefix("file://"))
+    assert list(folder.rglob("review.pdf"))
+    task.states = {}
+    task.run("run-2")
+    assert not list(folder.rglob("review.pdf"))
+
+
+def test_ledger_and_report_may_be_in_an_object_store(
+    service: SandboxProcess, reviews: Reviews, memory: str
+) -> None:
+    made = reviews.finish()
+    task = Task(memory)
+    service.inject("nmbrs", UPLOAD, "act_then_reset")
+    with pytest.raises(VismaUnknownOutcomeError):
+        task.run()
+    result = task.run(settled={made["id"]: "filed"})
+    assert (result["filed_before"], result["ledger"]) == (1, f"{memory}/ledger/domain=sandbox")
+    assert (task.run("run-2")["filed_before"], reviews.sent) == (1, 1)
 
 
 # Two at once
