@@ -209,6 +209,11 @@ def is_refusal(error: VismaError) -> bool:
     )
 
 
+def may_be_refusal(error: VismaError) -> bool:
+    """Return whether the request may be what is wrong: some services fail over a field they do not know."""
+    return is_refusal(error) or error.code == "HTTP 500"
+
+
 def _is_html(headers: Mapping[str, str], content: bytes) -> bool:
     kind = headers.get("Content-Type", "").partition(";")[0].strip().lower()
     return kind in ("text/html", "application/xhtml+xml") or content[:64].lstrip()[:1] == b"<"

@@ -20,7 +20,7 @@ from airflow_provider_visma.exceptions import (
     VismaIncompleteAnswerError,
     VismaRequestError,
 )
-from airflow_provider_visma.hooks._orbit_calls import OrbitCall, is_refusal
+from airflow_provider_visma.hooks._orbit_calls import OrbitCall, is_refusal, may_be_refusal
 from airflow_provider_visma.hooks._orbit_pages import Ask, Page, Steps, page_of, row_id
 from airflow_provider_visma.hooks._orbit_settings import SYSTEM
 
@@ -172,6 +172,11 @@ class ListRequest:
         zero: Page | VismaError = yield Ask(0, self._size, refusable=True)
         if isinstance(zero, VismaError):
             if not is_refusal(zero):
+                # Taken for a refusal, it might hide the first page of all.
+                zero.advice = (
+                    "This was page 0, asked for to find out where the numbers begin. If it fails each time,"
+                    " set the connection's extra first_page."
+                )
                 raise zero
             self._first_is(1)
         elif not zero.rows:
@@ -191,7 +196,7 @@ class ListRequest:
         held = self._held.pop((number, self._size), None)
         answer: Any = held or (yield Ask(number, self._size, refusable=self._may_drop_order))
         if isinstance(answer, VismaError):
-            if not is_refusal(answer):
+            if not may_be_refusal(answer):
                 raise answer
             # It may be the order, which nobody asked for; if it is not, the same is refused again.
             self._order = []

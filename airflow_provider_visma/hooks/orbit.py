@@ -7,6 +7,7 @@ error, whatever way the service numbers its pages.
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, closing
 from functools import cached_property
@@ -57,6 +58,7 @@ class OrbitHook(BaseHook):
         self._sleep = sleep
         self._asleep = asleep
         self._client: httpx.Client | None = None
+        self._opening = threading.Lock()
         self._aclient: httpx.AsyncClient | None = None
         self._is_awaited = False
         self._first_pages: dict[str, int] = {}
@@ -220,10 +222,12 @@ class OrbitHook(BaseHook):
         return await aretrying(sleep=self._asleep)(self._aonce, client, call)
 
     def _once(self, call: OrbitCall) -> Any:
-        if self._client is None:
-            self._client = self.settings.open_client(auth=BearerAuth(self.settings.token_source()))
+        with self._opening:
+            if self._client is None:
+                self._client = self.settings.open_client(auth=BearerAuth(self.settings.token_source()))
+            client = self._client
         try:
-            response = self._client.request(**call.request())
+            response = client.request(**call.request())
         except (httpx.HTTPError, VismaError) as error:
             raise call.no_answer(error) from None
         return call.answer(response.status_code, response.headers, response.content)

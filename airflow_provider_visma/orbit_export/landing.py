@@ -72,23 +72,25 @@ class _Reading:
         if since is None or self.wanted.changed_filter is None:
             yield from self._list(self.wanted.filter)
             return
-        came: set[Any] = set()
+        from airflow_provider_visma.hooks._orbit_calls import may_be_refusal
+        from airflow_provider_visma.hooks._orbit_pages import row_id
+
+        came: set[str | None] = set()
         self.honoured = True
         try:
             for row in self._list({**self.wanted.filter, **with_since(self.wanted.changed_filter, since)}):
-                came.add(row.get("id"))
+                came.add(row_id(row))
                 yield row
         except VismaError as error:
-            from airflow_provider_visma.hooks._orbit_calls import is_refusal
-
-            if came or not is_refusal(error):
+            if came or not may_be_refusal(error):
                 raise
             self.honoured = False
         if not came.issuperset(expected):
             # Deleted, or the filter means something else: then what it leaves out is anyone's guess.
             self.honoured = False
         if not self.honoured:
-            yield from (row for row in self._list(self.wanted.filter) if row.get("id") not in came)
+            came.discard(None)
+            yield from (row for row in self._list(self.wanted.filter) if row_id(row) not in came)
 
     def _list(self, wanted: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         return self.hook.rows(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from airflow_provider_visma.exceptions import (
     VismaGuardError,
     VismaRequestError,
 )
+from airflow_provider_visma.hooks.orbit import OrbitHook
 from tests.integration.orbit_exports import KEY, STATE, Task, ids_of, rows_of
 from tests.integration.orbit_world import Orbit
 
@@ -56,6 +58,16 @@ def test_a_filter_that_does_not_work_costs_a_reading_and_no_row(task: Task, orbi
     assert second["older"] + second["repeated"] + 2 == len(orbit.ids())
 
 
+def test_a_filter_over_which_the_service_fails_costs_a_reading_and_no_row(task: Task, orbit: Orbit) -> None:
+    task.run()
+    changed = orbit.ids()[0]
+    orbit.sandbox.change_orbit("projects", changed, {"name": "Anders"})
+    # Three tries with the filter and an order, three with the filter alone.
+    orbit.sandbox.inject("orbit", "projects.list", kind="status", status=500, count=6)
+    second = task.run("run-2")
+    assert (ids_of(second), second["filter_honoured"]) == ([changed], False)
+
+
 def test_a_filter_that_means_something_else_is_not_believed(task: Task, orbit: Orbit) -> None:
     task.run()
     changed = orbit.ids()[0]
@@ -75,6 +87,25 @@ def test_a_deleted_row_makes_no_filter_work_for_ever(task: Task, orbit: Orbit) -
     assert task.run("run-3")["filter_honoured"] is False
     last = task.run("run-4")
     assert (last["filter_honoured"], last["rows"]) == (True, 0)
+
+
+def test_a_row_without_an_id_is_not_lost_where_a_filter_does_not_work(
+    task: Task, orbit: Orbit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task.run()
+    orbit.sandbox.settings(orbit_filter="ignored")
+    plain = OrbitHook.rows
+
+    def rows(hook: OrbitHook, *arguments: Any, **more: Any) -> Iterator[dict[str, Any]]:
+        yield {"name": "without an id", "updated_at": "2026-11-01T00:00:00"}
+        if "updated_at" in more["filter"]:
+            return
+        yield {"name": "another", "updated_at": "2026-11-01T00:00:00"}
+        yield from plain(hook, *arguments, **more)
+
+    monkeypatch.setattr(OrbitHook, "rows", rows)
+    second = task.run("run-2")
+    assert "another" in [row["name"] for row in rows_of(second)]
 
 
 def test_no_filter_is_sent_where_none_is_wanted(task: Task, orbit: Orbit) -> None:

@@ -50,6 +50,7 @@ class Service:
     hidden: frozenset[Any] = frozenset()
     shows_size: bool = False
     shuffles: bool = False
+    refusal: VismaError = REFUSED
     happens: Callable[[int], None] = lambda count: None
     bodies: list[dict[str, Any]] = field(default_factory=list)
 
@@ -58,7 +59,7 @@ class Service:
         self.bodies.append(body)
         size, number = body["page"]["size"], body["page"]["number"]
         if size < self.smallest or (body.get("order") and not self.takes_order):
-            raise REFUSED
+            raise self.refusal
         size = size if self.takes_size else 20
         used = min(size, self.limit)
         step = size if self.counts else used
@@ -166,8 +167,15 @@ def test_a_failure_of_page_0_that_may_pass_says_nothing_of_the_numbers() -> None
             raise VismaUnavailableError("later", code="HTTP 503")
 
     service.happens = fail
-    with pytest.raises(VismaUnavailableError):
+    with pytest.raises(VismaUnavailableError, match="set the connection's extra first_page"):
         service.read()
+
+
+def test_a_service_that_fails_over_an_order_is_read_without_one() -> None:
+    broken = VismaUnavailableError("broken", code="HTTP 500")
+    service = Service(list(range(60)), takes_order=False, refusal=broken)
+    assert service.read(first_pages={"projects": 1}) == service.ids
+    assert "order" not in service.bodies[-1]
 
 
 def test_a_short_page_is_the_last_only_where_the_service_shows_its_size() -> None:
