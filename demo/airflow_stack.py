@@ -114,6 +114,16 @@ class AirflowStack:
         stop([self._parts.pop("triggerer")])
         self._launch("triggerer")
 
+    def at_terminal(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start a command of this Airflow, with what it reads and writes in the caller's hands."""
+        return subprocess.Popen(
+            airflow_command(*arguments),
+            env={**self._environment, "PYTHONUNBUFFERED": "1"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
     def _start(self) -> None:
         self.log_folder.mkdir(parents=True, exist_ok=True)
         self.passwords = write_settings(
