@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from airflow_provider_visma.hooks.nmbrs import NmbrsHook
 from airflow_provider_visma.operators.dialog_reviews import DialogReviewsToNmbrsOperator
+from airflow_provider_visma.protocols.soap import Octets
 from tests.integration.task_context import TaskRuns
 from visma_sandbox.client import SandboxProcess
 from visma_sandbox.nmbrs_documents import DOCUMENT_TYPES
@@ -112,12 +115,33 @@ class Reviews:
         return len(self._sandbox.journal("dialog", "Reviews.document"))
 
 
+def stop_before(part: str) -> tuple[Any, Prepare]:
+    """Return what lets a process say that it came so far, and wait there until it is killed."""
+    reached = _FORKED.Event()
+
+    def stay(*arguments: Any) -> Any:
+        reached.set()
+        threading.Event().wait()
+
+    def prepare() -> None:
+        if part == "sending":
+            NmbrsHook.upload_document = stay  # type: ignore[method-assign]
+            return
+        whole = Octets.encoded
+
+        def half(self: Octets) -> Any:
+            pieces = whole(self)
+            yield next(pieces)
+            stay()
+
+        Octets.encoded = half  # type: ignore[method-assign]
+
+    return reached, prepare
+
+
 def wait_until(happened: Callable[[], bool]) -> None:
     """Wait for another process."""
     deadline = time.monotonic() + _PATIENCE
     while not happened():
         assert time.monotonic() < deadline, "it never happened"
         time.sleep(0.05)
-
-
-__all__ = ["UPLOAD", "Reviews", "Task", "Try", "execute", "wait_until"]
