@@ -16,12 +16,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from airflow_provider_visma.plugin import dialog, dialog_users, orbit, texts
 from airflow_provider_visma.plugin.access import SignInNeeded
-from airflow_provider_visma.plugin.pages import Notice, airflow_root, path, render
+from airflow_provider_visma.plugin.pages import Notice, airflow_root, pages_root, path, render
 
 _STATIC: Final = Path(__file__).parent / "static"
 
 
-def create_app() -> FastAPI:
+def create_app() -> ASGIApp:
     """Return the application with all pages."""
     app = FastAPI(title="Visma", docs_url=None, redoc_url=None, openapi_url=None)
     for screen in (orbit, dialog, dialog_users):
@@ -30,8 +30,7 @@ def create_app() -> FastAPI:
     app.add_exception_handler(SignInNeeded, _to_airflows_login)
     app.add_exception_handler(HTTPException, _problem_page)
     app.add_exception_handler(Exception, _failure_page)
-    app.add_middleware(SecurityHeaders)
-    return app
+    return SecurityHeaders(app)  # around all of it: Starlette's own middleware would miss a failure's page
 
 
 class SecurityHeaders:
@@ -68,7 +67,8 @@ class SecurityHeaders:
 
 def _to_airflows_login(request: Request, error: Exception) -> Response:
     """Send the visitor to Airflow's login, and back to the page afterwards, without what the query held."""
-    page = request.url.path if request.method == "GET" else path(request, "orbit_page")
+    can_go_back = request.method == "GET" and request.url.path != path(request, "orbit_callback")
+    page = request.url.path if can_go_back else _screen(request)
     return RedirectResponse(
         f"{airflow_root(request)}/api/v2/auth/login?{urlencode({'next': page})}", status_code=303
     )
@@ -79,7 +79,20 @@ def _problem_page(request: Request, error: Exception) -> HTMLResponse:
     detail = error.detail if isinstance(error, HTTPException) else ""
     keys = [f"problem.{detail}", f"problem.{status_code}", "problem.other"]
     key = next(key for key in keys if key in texts.TEXTS[texts.ENGLISH])
-    return render(request, "problem.html", user=None, status_code=status_code, notice=Notice("problem", key))
+    return render(
+        request,
+        "problem.html",
+        user=None,
+        status_code=status_code,
+        notice=Notice("problem", key),
+        again=_screen(request) if request.method == "POST" else None,
+    )
+
+
+def _screen(request: Request) -> str:
+    """Return the path of the screen that a request belongs to, such as ``/visma/orbit``."""
+    below = request.url.path.removeprefix(pages_root(request))
+    return f"{pages_root(request)}/{below.split('/')[1]}"
 
 
 def _failure_page(request: Request, error: Exception) -> HTMLResponse:

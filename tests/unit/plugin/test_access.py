@@ -60,6 +60,11 @@ def test_a_form_without_the_users_own_token_is_refused(
     assert refused(anna, OURS, csrf_token=of_another if token is None else token)
 
 
+def test_a_refused_form_leads_back_to_its_page(anna: TestClient) -> None:
+    page = anna.post(SIGN_OUT, data={}, headers=OURS).text
+    assert '<a href="/visma/orbit">Open the page again</a>' in page
+
+
 def test_a_form_is_of_use_for_a_working_day(anna: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("airflow_provider_visma.plugin.access.CSRF_SECONDS", -1)
     assert refused(anna, OURS)
@@ -105,5 +110,5 @@ def test_who_lost_the_right_to_edit_cannot_finish_what_they_began(browser: Brows
 
 def test_nobody_acts_without_being_signed_in(browser: Browser) -> None:
     answer = browser(None).post(SIGN_OUT, data={}, headers=OURS)
-    assert answer.headers["location"].startswith("/api/v2/auth/login")
+    assert answer.headers["location"] == "/api/v2/auth/login?next=%2Fvisma%2Forbit"
     assert stored() is not None

@@ -47,6 +47,11 @@ def test_a_visitor_is_sent_to_airflows_login_and_back_without_the_query(
     assert answer.headers["location"] == "/api/v2/auth/login?next=%2Fvisma%2Forbit"
 
 
+def test_an_answer_of_orbit_that_comes_too_late_leads_to_the_page_after_the_login(browser: Browser) -> None:
+    answer = browser(None).get("/visma/orbit/callback?code=abc&state=def")
+    assert answer.headers["location"] == "/api/v2/auth/login?next=%2Fvisma%2Forbit"
+
+
 def test_a_token_that_airflow_did_not_sign_signs_nobody_in(browser: Browser) -> None:
     visitor = browser(None)
     visitor.cookies.set("_token", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbm5hIn0.c2lnbmVk")
@@ -78,6 +83,18 @@ def test_a_page_holds_no_script_and_no_style_of_its_own(anna: TestClient) -> Non
     assert "<style" not in page
     assert " style=" not in page
     assert page.count("<script") == page.count("<script src=") == 1
+
+
+def test_a_failure_is_answered_with_a_page_that_is_bound_too(
+    anna: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr("airflow_provider_visma.plugin.orbit.readable_connections")
+    answer = anna.get("/visma/orbit")
+    assert answer.status_code == 500
+    assert "The log of the API server says more" in answer.text
+    assert "readable_connections" not in answer.text
+    assert "frame-ancestors 'self'" in answer.headers["content-security-policy"]
+    assert answer.headers["cache-control"] == "no-store"
 
 
 def test_an_unknown_address_is_answered_with_a_page(anna: TestClient) -> None:
