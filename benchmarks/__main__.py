@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from benchmarks import downloads, feeds, hours, parsing, pollers, reviews, soap
+from benchmarks import downloads, feeds, hours, parsing, pollers, reviews, screen, soap
 
 
 def main() -> int:
     """Run all benchmarks, one after the other, so that none disturbs another."""
     missed = [
         module.__name__
-        for module in (parsing, soap, hours, feeds, downloads, reviews, pollers)
+        for module in (parsing, soap, hours, feeds, downloads, reviews, screen, pollers)
         if module.main()
     ]
     print(f"Missed: {', '.join(missed)}" if missed else "All goals met")

@@ -8,8 +8,7 @@ POST, and every answer carries the whole view in its form.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -23,18 +22,19 @@ from airflow_provider_visma.exceptions import VismaError
 from airflow_provider_visma.plugin import audit
 from airflow_provider_visma.plugin.access import Editor, PostedForm, Reader
 from airflow_provider_visma.plugin.dialog import link_of
+from airflow_provider_visma.plugin.dialog_clients import DialogClient, DialogClients
 from airflow_provider_visma.plugin.pages import Notice, redirect, render
 
 if TYPE_CHECKING:
     from airflow_provider_visma.dialog_import.moves import Moved, UserRef
     from airflow_provider_visma.dialog_import.roster import ListedUser, UserPage
-    from airflow_provider_visma.hooks.dialog import DialogHook
 
 router = APIRouter(prefix="/dialog/{conn_id}/users")
 
 PAGE_SIZE: Final = 50
 STATES: Final = ("imported", "invited", "linked")
 _LONGEST_SEARCH: Final = 200
+_CLIENTS: Final = DialogClients()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +99,14 @@ def invite(request: Request, conn_id: str, user: Editor, form: PostedForm) -> HT
     chosen = [str(one)] if one else [str(value) for value in form.getlist("user")]
     if not chosen:
         return _list(request, conn_id, user, View.of(form), notice=Notice("problem", "dialog.invite.nobody"))
-    with _hook(conn_id) as hook:
+    with _CLIENTS.of(conn_id) as dialog:
         return _moved(
             request,
             conn_id,
             user,
             form,
             what="invite",
-            moving=lambda: hook.moves().invite(_refs(form, chosen)),
+            moving=lambda: dialog.moves.invite(_refs(form, chosen)),
         )
 
 
@@ -114,8 +114,8 @@ def invite(request: Request, conn_id: str, user: Editor, form: PostedForm) -> HT
 def undo(request: Request, conn_id: str, user: Editor, form: PostedForm) -> HTMLResponse:
     """Take an invitation or a link back."""
     (ref,) = _refs(form, [str(form.get("one", ""))])
-    with _hook(conn_id) as hook:
-        return _moved(request, conn_id, user, form, what="undo", moving=lambda: (hook.moves().undo(ref),))
+    with _CLIENTS.of(conn_id) as dialog:
+        return _moved(request, conn_id, user, form, what="undo", moving=lambda: (dialog.moves.undo(ref),))
 
 
 @router.post("/choose", name="dialog_choose")
@@ -124,8 +124,8 @@ def choose(request: Request, conn_id: str, user: Editor, form: PostedForm) -> HT
     link = link_of(user, conn_id)
     looked_for = str(form.get("existing_search", ""))[:_LONGEST_SEARCH].strip()
     try:
-        with _hook(conn_id) as hook:
-            roster = hook.roster()
+        with _CLIENTS.of(conn_id) as dialog:
+            roster = dialog.roster
             found = roster.user(str(form.get("one", "")))
             if found is None:
                 raise HTTPException(404)
@@ -153,14 +153,14 @@ def link_users(request: Request, conn_id: str, user: Editor, form: PostedForm) -
     existing = str(form.get("existing", ""))
     if not existing:
         return _list(request, conn_id, user, View.of(form), notice=Notice("problem", "dialog.link.nobody"))
-    with _hook(conn_id) as hook:
+    with _CLIENTS.of(conn_id) as dialog:
         return _moved(
             request,
             conn_id,
             user,
             form,
             what="link",
-            moving=lambda: (hook.moves().link(ref, existing),),
+            moving=lambda: (dialog.moves.link(ref, existing),),
             with_whom=existing,
         )
 
@@ -212,11 +212,11 @@ def _list(
     can_move = False
     if not problem:
         try:
-            with _hook(conn_id) as hook:
-                found = _page(hook, view)
-                departments = _named(hook.departments())
-                functions = dict(_named(hook.functions()))
-                can_move = hook.roster().can_move
+            with _CLIENTS.of(conn_id) as dialog:
+                found = _page(dialog, view)
+                departments = dialog.departments
+                functions = dialog.functions
+                can_move = dialog.roster.can_move
         except VismaError as error:
             problem = str(error)
     if found is not None:
@@ -241,7 +241,7 @@ def _list(
     )
 
 
-def _page(hook: DialogHook, view: View) -> UserPage:
+def _page(dialog: DialogClient, view: View) -> UserPage:
     from airflow_provider_visma.dialog_import.roster import UserQuery
 
     query = UserQuery(
@@ -251,10 +251,10 @@ def _page(hook: DialogHook, view: View) -> UserPage:
         start_index=view.start,
         count=PAGE_SIZE,
     )
-    found = hook.roster().page(query)
+    found = dialog.roster.page(query)
     if not found.users and found.total:
         # Somebody was invited from a list of those who are not: its last page may be gone.
-        found = hook.roster().page(replace(query, start_index=_last_start(found.total)))
+        found = dialog.roster.page(replace(query, start_index=_last_start(found.total)))
     return found
 
 
@@ -290,16 +290,3 @@ def _refs(form: FormData, ids: Iterable[str]) -> list[UserRef]:
     from airflow_provider_visma.dialog_import.moves import UserRef
 
     return [UserRef(each, str(form.get(f"version-{each}", "")) or None) for each in dict.fromkeys(ids)]
-
-
-def _named(held: Any) -> list[tuple[str, str]]:
-    found = ((entry.external_id or "", getattr(entry.fields, "display_name", None) or "") for entry in held)
-    return sorted(found, key=lambda pair: (pair[1].casefold(), pair[0]))
-
-
-@contextmanager
-def _hook(conn_id: str) -> Iterator[DialogHook]:
-    from airflow_provider_visma.hooks.dialog import DialogHook
-
-    with DialogHook(conn_id, waited_for=True) as hook:
-        yield hook

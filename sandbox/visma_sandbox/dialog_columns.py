@@ -153,6 +153,8 @@ class _Finder(FilterVisitor[Ids]):
         binding = self._filter(node).resolve(node.attr_path, strict=False)
         if binding is None:
             return frozenset()
+        if (only := keys_of(binding)[0]) in self._columns.unique:
+            return set(self._columns.unique[only].values())
         return {each for each, there in self._columns.present(binding).items() if there}
 
     def visit_not(self, node: Not) -> Ids:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
@@ -128,9 +128,15 @@ class DialogStore(ScimStorage):
         names = [str(resource_type.name) for resource_type in resource_types]
         start = (search_request.start_index or 1) - 1
         stop = None if search_request.count is None else start + search_request.count
-        found = self._found(names, search_request)
-        page = [(name, self._rows[name][each]) for name, each in islice(found, start, stop)]
-        return PayloadPage(len(found), [], payloads=self._projected(search_request, page))
+        if len(names) == 1:
+            # No list of pairs: 50,000 of them take as long as to find them.
+            one = self._found(names[0], search_request)
+            total, ids = len(one), [(names[0], each) for each in islice(one, start, stop)]
+        else:
+            found = self._found_among(names, search_request)
+            total, ids = len(found), found[start:stop]
+        page = [(name, self._rows[name][each]) for name, each in ids]
+        return PayloadPage(total, [], payloads=self._projected(search_request, page))
 
     # What the control endpoint and the tests ask for
 
@@ -257,22 +263,24 @@ class DialogStore(ScimStorage):
 
     # How it is found
 
-    def _found(self, names: list[str], search_request: SearchRequest[Any]) -> list[tuple[str, str]]:
-        """Return type and id of every match, in the order asked for; else as they were created."""
-        path = search_request.sort_by
-        descending = search_request.sort_order == SearchRequest.SortOrder.descending
-        found: list[tuple[str, str]] = []
-        for name in names:
-            columns = self._columns[name]
-            ordered: Iterable[str] = self._rows[name]
-            if path is not None:
-                ordered = columns.ordered(path, descending=descending)
-            if search_request.filter is not None:
-                matching = columns.matching(search_request.filter.ast)
-                ordered = [each for each in ordered if each in matching]
-            found += [(name, each) for each in ordered]
-        if path is not None and len(names) > 1:
+    def _found(self, name: str, search_request: SearchRequest[Any]) -> Collection[str]:
+        """Return the id of every match of one type, in the order asked for; else as they were created."""
+        columns, path = self._columns[name], search_request.sort_by
+        ordered: Collection[str] = self._rows[name]
+        if path is not None:
+            descending = search_request.sort_order == SearchRequest.SortOrder.descending
+            ordered = columns.ordered(path, descending=descending)
+        if search_request.filter is None:
+            return ordered
+        matching = columns.matching(search_request.filter.ast)
+        return [each for each in ordered if each in matching]
+
+    def _found_among(self, names: list[str], search_request: SearchRequest[Any]) -> list[tuple[str, str]]:
+        """Return type and id of every match of several types, as one collection."""
+        found = [(name, each) for name in names for each in self._found(name, search_request)]
+        if (path := search_request.sort_by) is not None:
             orders = {name: self._columns[name].order(path) for name in names}
+            descending = search_request.sort_order == SearchRequest.SortOrder.descending
             found.sort(key=lambda each: orders[each[0]][each[1]], reverse=descending)
         return found
 
