@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from airflow.sdk import ObjectStoragePath
 
-from airflow_provider_visma.dialog_reviews.filing import FILED, NOT_FILED, Filing, Report, Terms
+from airflow_provider_visma.dialog_reviews.filing import FILED, NOT_FILED, Filing
 from airflow_provider_visma.dialog_reviews.ledger import Ledger
 from airflow_provider_visma.dialog_reviews.pdf import MAX_BYTES
+from airflow_provider_visma.dialog_reviews.report import Report, Terms
 from airflow_provider_visma.dialog_reviews.review import LINKED, read_moment
 from airflow_provider_visma.exceptions import (
     VismaConnectionConfigError,
