@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_visma.exceptions import VismaConnectionConfigError, VismaError
 from airflow_provider_visma.hooks._orbit_calls import OrbitCall
-from airflow_provider_visma.hooks._orbit_settings import SYSTEM, OrbitSettings
+from airflow_provider_visma.hooks._orbit_settings import SYSTEM, OrbitSettings, where_to_sign_in
 from airflow_provider_visma.protocols.http import HttpLimits, httpx
 
 if TYPE_CHECKING:
@@ -44,10 +44,7 @@ def checked_sign_in(settings: OrbitSettings, *, clock: Callable[[], float] = tim
 
     :param clock: seconds since 1970.
     """
-    how = (
-        "Sign in on the page /visma/orbit of Airflow's UI, or with:"
-        f" airflow visma orbit-login {settings.connection.conn_id}"
-    )
+    how = f"Sign in {where_to_sign_in(settings.connection.conn_id)}"
     first_page_of(settings)
     session = settings.token_store().load()
     if session is None:

@@ -95,6 +95,11 @@ class OrbitSettings:
             return source
 
 
+def where_to_sign_in(conn_id: str) -> str:
+    """Return where a person signs in for a connection, to go on from "sign in"."""
+    return f"on the page /visma/orbit of Airflow's UI, or with: airflow visma orbit-login {conn_id}"
+
+
 _cache_lock = threading.Lock()
 
 
@@ -106,8 +111,7 @@ def _cached_source(client: OAuthClient, key: str, seed: str | None, conn_id: str
         open_client=httpx.Client,
         seed=seed,
         conn_id=conn_id,
-        sign_in=f"Sign in again: on the page /visma/orbit of Airflow's UI, or with: airflow visma orbit-login"
-        f" {conn_id}",
+        sign_in=f"Sign in again {where_to_sign_in(conn_id)}",
         on_token=mask_secret,
     )
 

@@ -212,6 +212,8 @@ class RenewingTokenSource(TokenSource):
                 sleep=self._sleep,
                 reraise=True,
             )(save)
+        except VismaPermanentError:
+            raise
         except Exception as error:
             raise VismaUnavailableError(
                 f"the renewed session could not be saved ({type(error).__name__})",
@@ -233,7 +235,6 @@ class RenewingTokenSource(TokenSource):
         Where the connection's own refresh token was refused, it may be what has been there all along.
 
         :return: what is stored, and the session to go on with.
-
         :raises VismaAuthenticationError: nothing comes.
         """
         look = tenacity.Retrying(

@@ -71,7 +71,7 @@ def test_fifty_that_renew_at_once_leave_one_valid_session_and_redeem_its_token_o
     sandbox: SandboxProcess, settings: OrbitSettings, expired: Session, reuse_revokes: bool
 ) -> None:
     sandbox.settings(orbit_reuse_revokes=reuse_revokes)
-    outcomes = Renewals(connection=connection(sandbox), processes=25, threads=2).run()
+    outcomes = Renewals(connection=connection(sandbox), processes=10, threads=5).run()
     stored = settings.token_store().load()
     assert stored is not None
     assert outcomes == [{"token": stored.access_token}] * 50
@@ -83,7 +83,7 @@ def test_fifty_that_renew_at_once_leave_one_valid_session_and_redeem_its_token_o
 def test_fifty_that_do_not_see_each_others_claims_leave_one_valid_session_all_the_same(
     sandbox: SandboxProcess, settings: OrbitSettings, expired: Session
 ) -> None:
-    outcomes = Renewals(connection=connection(sandbox), processes=25, threads=2, takes_turns=False).run()
+    outcomes = Renewals(connection=connection(sandbox), processes=10, threads=5, takes_turns=False).run()
     stored = settings.token_store().load()
     assert stored is not None
     assert outcomes == [{"token": stored.access_token}] * 50
@@ -143,7 +143,7 @@ class TestATaskThatIsKilledBetweenReceivingAndSaving:
         assert str(caught.value) == (
             "Teamleader Orbit token (connection orbit): the refresh token saved at 1970-01-01 00:16:40 UTC is"
             " not accepted: it was revoked, has expired, or was replaced by another that could not be saved"
-            " [invalid_grant]. Sign in again: on the page /visma/orbit of Airflow's UI, or with:"
+            " [invalid_grant]. Sign in again on the page /visma/orbit of Airflow's UI, or with:"
             " airflow visma orbit-login orbit"
         )
 

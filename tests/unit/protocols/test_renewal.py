@@ -234,7 +234,7 @@ class TestSaving:
             raise VismaConnectionConfigError("a secrets backend hides it")
 
         store.save = save  # type: ignore[method-assign]
-        with pytest.raises(VismaUnavailableError, match="a secrets backend hides it"):
+        with pytest.raises(VismaConnectionConfigError, match="a secrets backend hides it"):
             service.source(store).get_token()
         assert len(tries) == 1
 
