@@ -53,10 +53,13 @@ def _nothing_stored(airflow_app: FastAPI) -> Iterator[None]:
 def browser(airflow_app: FastAPI) -> Callable[..., TestClient]:
     """Return what opens a browser in which somebody is signed in to Airflow, or nobody."""
 
-    def open_browser(user: str | None = "anna", role: str = "op", **headers: str) -> TestClient:
+    def open_browser(
+        user: str | None = "anna", role: str = "op", root_path: str = "", **headers: str
+    ) -> TestClient:
         client = TestClient(
             airflow_app,
             base_url=BASE_URL,
+            root_path=root_path,
             headers={"accept-language": "en", **headers},
             follow_redirects=False,
             raise_server_exceptions=False,

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -45,6 +46,15 @@ def test_a_visitor_is_sent_to_airflows_login_and_back_without_the_query(
     answer = browser(None).get(address)
     assert answer.status_code == 303
     assert answer.headers["location"] == "/api/v2/auth/login?next=%2Fvisma%2Forbit"
+
+
+def test_where_airflow_is_below_a_path_so_is_everything(browser: Browser) -> None:
+    page = browser(root_path="/airflow").get("/airflow/visma/orbit").text
+    addresses = re.findall(r'(?:href|src|action)="(/[^"]*)"', page)
+    assert len(addresses) > 3
+    assert all(address.startswith("/airflow/") for address in addresses)
+    to_login = browser(None, root_path="/airflow").get("/airflow/visma/orbit").headers["location"]
+    assert to_login == "/airflow/api/v2/auth/login?next=%2Fairflow%2Fvisma%2Forbit"
 
 
 def test_an_answer_of_orbit_that_comes_too_late_leads_to_the_page_after_the_login(browser: Browser) -> None:
