@@ -74,7 +74,6 @@ class Ledger:
     def __init__(self, root: ObjectStoragePath, *, domain: str) -> None:
         # Not a folder of reviews: a quoted dot is no way out of the root.
         self.folder = root / f"domain={quote(domain, safe='')}"
-        self._employees: dict[int, dict[str, dict[int, set[str]]]] = {}
 
     def entry(self, employee_id: int, review_id: str) -> Entry:
         """Return what is known of a review of an employee.
@@ -82,13 +81,12 @@ class Ledger:
         :raises VismaContentError: an object of the ledger is damaged.
         """
         folder = self.folder / f"employee={employee_id}"
-        if employee_id not in self._employees:
-            reviews: dict[str, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
-            for name in write_once.names(folder):
-                if found := _NAME.fullmatch(name):
-                    reviews[found["review"]][int(found["number"])].add(found["kind"])
-            self._employees[employee_id] = reviews
-        return Entry(folder, review_id, self._employees[employee_id].get(_key(review_id), {}))
+        key = _key(review_id)
+        attempts: dict[int, set[str]] = defaultdict(set)
+        for name in write_once.names(folder):
+            if (found := _NAME.fullmatch(name)) and found["review"] == key:
+                attempts[int(found["number"])].add(found["kind"])
+        return Entry(folder, review_id, attempts)
 
 
 class Entry:
@@ -114,15 +112,18 @@ class Entry:
             intent = write_once.read(self._path("intent"))
             self.sha256, self.owner = intent["sha256"], Owner(**intent["owner"])
         if "outcome" in kinds:
-            told = write_once.read(self._path("outcome"))
-            self.state = State(told["outcome"])
-            if self.state is State.REFUSED:
-                self.refusal = Refusal(**{**told["refusal"], "problems": tuple(told["refusal"]["problems"])})
+            self._read_outcome()
         elif "decision" in kinds:
             decided = write_once.read(self._path("decision"))["decided"]
             self.state = State.IN_DOUBT if decided == "send" else State.NEW
         else:
             self.state = State.STARTED
+
+    def _read_outcome(self) -> None:
+        told = write_once.read(self._path("outcome"))
+        self.state = State(told["outcome"])
+        if self.state is State.REFUSED:
+            self.refusal = Refusal(**{**told["refusal"], "problems": tuple(told["refusal"]["problems"])})
 
     def give_up(self) -> bool:
         """Decide that the attempt that was begun is not sent to its end; tell whether that is so.
@@ -135,6 +136,8 @@ class Entry:
         except FileExistsError:
             decided = write_once.read(self._path("decision"))["decided"]
             self.state = State.IN_DOUBT if decided == "send" else State.NEW
+            if write_once.exists(self._path("outcome")):
+                self._read_outcome()
         else:
             self.state = State.NEW
         return self.state is State.NEW
@@ -163,29 +166,29 @@ class Entry:
 
         :param told_by: ``answer``, or ``person``.
         """
-        self._conclude({"outcome": State.FILED.value, "told_by": told_by})
-        self.state = State.FILED
+        self._conclude(State.FILED, {"told_by": told_by})
 
     def not_filed(self, *, told_by: str = "answer") -> None:
         """Store that Nmbrs does not have the document, which may be sent again."""
-        self._conclude({"outcome": State.NEW.value, "told_by": told_by})
-        self.state = State.NEW
+        self._conclude(State.NEW, {"told_by": told_by})
 
     def refused(self, refusal: Refusal) -> None:
         """Store that the review was refused, by Nmbrs or before it was sent; it was begun either way."""
-        self._conclude({"outcome": State.REFUSED.value, "refusal": asdict(refusal)})
-        self.state, self.refusal = State.REFUSED, refusal
+        self._conclude(State.REFUSED, {"refusal": asdict(refusal)})
+        self.refusal = refusal
 
-    def _conclude(self, content: Mapping[str, Any]) -> None:
+    def _conclude(self, state: State, why: Mapping[str, Any]) -> None:
         try:
-            write_once.create(self._path("outcome"), content)
+            write_once.create(self._path("outcome"), {"outcome": state.value, **why})
         except FileExistsError:
-            if content["outcome"] != State.FILED:
-                return
-            # A person settled it meanwhile. That Nmbrs has the document stays true whatever they found.
-            if write_once.read(self._path("outcome"))["outcome"] != State.FILED:
+            # Somebody settled it meanwhile, and what was known first stays; but that Nmbrs has the document
+            # stays true whatever they found.
+            self._read_outcome()
+            if state is State.FILED and self.state is not State.FILED:
                 self._last += 1
-                self._conclude(content)
+                self._conclude(state, why)
+        else:
+            self.state = state
 
     def _create(self, kind: str, content: Mapping[str, Any]) -> None:
         try:

@@ -75,6 +75,22 @@ def test_who_has_decided_cannot_be_given_up(root: ObjectStoragePath) -> None:
     assert (late.give_up(), late.state) == (False, State.IN_DOUBT)
 
 
+def test_who_ended_meanwhile_is_not_taken_for_in_doubt(root: ObjectStoragePath) -> None:
+    quick, late = begun(root), entry(root)
+    quick.decide()
+    quick.filed()
+    assert (late.give_up(), late.state) == (False, State.FILED)
+
+
+def test_a_person_who_is_late_does_not_undo_an_answer(root: ObjectStoragePath) -> None:
+    quick = begun(root)
+    quick.decide()
+    late = entry(root)
+    quick.filed()
+    late.not_filed(told_by="person")
+    assert late.state is entry(root).state is State.FILED
+
+
 def test_giving_up_twice_is_giving_up(root: ObjectStoragePath) -> None:
     begun(root)
     first, second = entry(root), entry(root)
