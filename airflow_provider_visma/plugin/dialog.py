@@ -1,7 +1,8 @@
 """The integration screen of Dialog: the link's health, the last import, and starting one.
 
 Dialog's manual (1.3, 1.4, 2.3) has somebody activate and test the link, and import by hand or wait for the
-night. Looking takes the right to read connections; testing and importing the right to edit this one.
+night. Looking takes the right to read connections; acting takes the right to edit this one, and what Airflow
+asks of whoever starts or unpauses the DAG.
 """
 
 from __future__ import annotations
@@ -102,6 +103,7 @@ def progress(request: Request, conn_id: str, user: Reader) -> HTMLResponse:
 
 @router.get("/{conn_id}/test", name="dialog_tested")
 @router.get("/{conn_id}/import", name="dialog_imported")
+@router.get("/{conn_id}/activate", name="dialog_activated")
 def back(request: Request, conn_id: str, user: Reader) -> RedirectResponse:
     """Return to the page from the address that a form was sent to."""
     return redirect(request, "dialog_overview", conn_id=conn_id)
@@ -136,6 +138,19 @@ def import_now(request: Request, conn_id: str, user: Editor, form: PostedForm) -
     )
     notice = Notice("done", "dialog.start.done")
     return redirect(request, "dialog_overview", notice=notice, conn_id=conn_id)
+
+
+@router.post("/{conn_id}/activate", name="dialog_activate")
+def activate(request: Request, conn_id: str, user: Editor, form: PostedForm) -> RedirectResponse:
+    """Let the import run every night."""
+    link = link_of(user, conn_id)
+    try:
+        dialog_runs.activate(user, link.dag_id or "")
+    except dialog_runs.CannotStartError as error:
+        key = f"dialog.start.{error}"
+        return redirect(request, "dialog_overview", notice=Notice("problem", key), conn_id=conn_id)
+    audit.record("visma_dialog.activated", user=user, conn_id=conn_id, extra={"dag_id": link.dag_id or ""})
+    return redirect(request, "dialog_overview", notice=Notice("done", "dialog.activated"), conn_id=conn_id)
 
 
 @router.get("/{conn_id}/lists", name="dialog_lists")

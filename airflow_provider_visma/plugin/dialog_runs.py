@@ -23,7 +23,7 @@ from airflow.sdk.exceptions import AirflowException
 from airflow.utils.session import create_session
 from airflow.utils.state import DagRunState
 from airflow.utils.types import DagRunTriggeredByType, DagRunType
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 IMPORT_KIND: Final = "dialog-import"
 _RUNS_LOOKED_AT: Final = 60
@@ -39,12 +39,14 @@ class ImportDag:
     :param readiness: whether there is one that can be started, and that this user may see.
     :param next_run: when it runs by itself, in seconds since 1970.
     :param may_start: this user may start it.
+    :param may_activate: this user may let it run.
     """
 
     dag_id: str
     readiness: Readiness
     next_run: float | None = None
     may_start: bool = False
+    may_activate: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,7 @@ class LastImport:
 
 
 class CannotStartError(Exception):
-    """The DAG was not started. The only argument says why: the end of a text's key."""
+    """The DAG was not started or activated. The only argument says why: the end of a text's key."""
 
 
 def import_dag(user: BaseUser, dag_id: str | None) -> ImportDag:
@@ -102,7 +104,13 @@ def import_dag(user: BaseUser, dag_id: str | None) -> ImportDag:
         elif found.is_paused:
             readiness = "paused"
         next_run = found.next_dagrun_create_after if readiness == "ready" else None
-    return ImportDag(dag_id, readiness, _seconds(next_run), may_start=_may(user, "POST", dag_id))
+    return ImportDag(
+        dag_id,
+        readiness,
+        _seconds(next_run),
+        may_start=_may(user, "POST", dag_id),
+        may_activate=_may(user, "PUT", dag_id, runs=False),
+    )
 
 
 def last_run(dag_id: str) -> ShownRun | None:
@@ -143,6 +151,20 @@ def last_import(dag_id: str) -> LastImport | None:
     return None
 
 
+def activate(user: BaseUser, dag_id: str) -> None:
+    """Let the DAG run, by itself and by hand: a new one is paused.
+
+    :raises CannotStartError: this user may not, or there is nothing to activate.
+    """
+    found = import_dag(user, dag_id)
+    if found.readiness not in ("paused", "ready"):
+        raise CannotStartError(found.readiness)
+    if not found.may_activate:
+        raise CannotStartError("forbidden")
+    with create_session(scoped=False) as session:
+        session.execute(update(DagModel).where(DagModel.dag_id == dag_id).values(is_paused=False))
+
+
 def start(user: BaseUser, dag_id: str) -> str:
     """Start the DAG for *user* and return the run's id.
 
@@ -174,12 +196,12 @@ class _Stored:
     value: Any
 
 
-def _may(user: BaseUser, method: Literal["GET", "POST"], dag_id: str) -> bool:
+def _may(user: BaseUser, method: Literal["GET", "POST", "PUT"], dag_id: str, *, runs: bool = True) -> bool:
     several_teams = conf.getboolean("core", "multi_team", fallback=False)
     team_name = DagModel.get_team_name(dag_id) if several_teams else None
     return get_auth_manager().is_authorized_dag(
         method=method,
-        access_entity=DagAccessEntity.RUN,
+        access_entity=DagAccessEntity.RUN if runs else None,
         details=DagDetails(id=dag_id, team_name=team_name),
         user=user,
     )

@@ -178,6 +178,31 @@ def test_a_dag_that_cannot_run_is_not_started(anna: TestClient, changes: dict[st
 
 
 @pytest.mark.usefixtures("dag")
+def test_a_paused_import_is_activated_by_whoever_may_change_the_dag(
+    anna: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.api_fastapi.app import get_auth_manager
+
+    change_dag(is_paused=True)
+    with monkeypatch.context() as patch:
+        manager = type(get_auth_manager())
+        patch.setattr(manager, "is_authorized_dag", lambda self, *, method, **rest: method != "PUT")
+        looked = anna.get(ROOT).text
+        refused = text_of(anna.get(send(anna, "/activate").headers["location"]).text)
+        still = text_of(anna.get(ROOT).text)
+    offered = anna.get(ROOT).text
+    done = text_of(anna.get(send(anna, "/activate").headers["location"]).text)
+
+    assert "Activate the import" not in looked
+    assert "you may not start or change this DAG" in refused
+    assert "is paused in Airflow" in still
+    assert "Activate the import" in offered
+    assert "The import is active" in done
+    assert "Next run: 2026-11-23 01:00 UTC" in done
+    assert [event for event, _, _ in audit_log()] == ["visma_dialog.activated"]
+
+
+@pytest.mark.usefixtures("dag")
 def test_who_may_not_start_or_see_the_dag_in_airflow_cannot_do_it_here(
     anna: TestClient, monkeypatch: pytest.MonkeyPatch, report: dict[str, Any]
 ) -> None:
@@ -195,7 +220,7 @@ def test_who_may_not_start_or_see_the_dag_in_airflow_cannot_do_it_here(
 
     assert "Import now" not in text_of(looked)
     assert "last-night" in looked
-    assert "you may not start this DAG" in refused
+    assert "you may not start or change this DAG" in refused
     assert f"You may not see the runs of {DAG_ID}" in hidden
     assert "last-night" not in hidden
     assert len(runs()) == 1
@@ -217,7 +242,7 @@ def test_who_may_only_look_is_offered_nothing_to_do(
     assert runs() == []
 
 
-@pytest.mark.parametrize("address", ["/test", "/import"])
+@pytest.mark.parametrize("address", ["/test", "/import", "/activate"])
 def test_a_form_from_elsewhere_starts_nothing(anna: TestClient, address: str) -> None:
     form = {"csrf_token": token(anna)}
     answer = anna.post(f"{ROOT}{address}", data=form, headers={"origin": "https://elsewhere.example"})
@@ -225,7 +250,7 @@ def test_a_form_from_elsewhere_starts_nothing(anna: TestClient, address: str) ->
     assert audit_log() == []
 
 
-@pytest.mark.parametrize("address", ["/test", "/import"])
+@pytest.mark.parametrize("address", ["/test", "/import", "/activate"])
 def test_an_address_that_a_form_was_sent_to_leads_back(anna: TestClient, address: str) -> None:
     assert anna.get(f"{ROOT}{address}").headers["location"] == ROOT
 
