@@ -197,6 +197,34 @@ def test_a_limit_that_nobody_told_of_skips_no_rows() -> None:
     assert service.read(page_size=300) == service.ids
 
 
+def test_a_limit_that_is_shown_skips_no_rows_however_small() -> None:
+    service = Service(list(range(60)), limit=5, counts=True, shows_size=True)
+    assert service.read(page_size=50) == service.ids
+
+
+def test_a_row_that_is_deleted_while_the_first_page_is_sought_hides_no_page() -> None:
+    service = Service(list(range(9)), first=0)
+
+    def delete(count: int) -> None:
+        if count == 1 and 0 in service.ids:
+            service.ids.remove(0)  # now the second row is the one that was the third
+
+    service.happens = delete
+    assert sorted(service.read(page_size=2)) == service.ids
+
+
+def test_one_page_by_any_number_tells_nothing_of_the_numbers() -> None:
+    known: dict[str, int] = {}
+    for service in (Service([1], first=0, after="last"), Service([1], before="first")):
+        assert service.read(first_pages=known) == [1]
+    assert known == {}
+
+
+def test_pages_of_one_row_that_repeat_themselves_are_no_list_of_one_row() -> None:
+    with pytest.raises(VismaContentError, match="does not turn the pages"):
+        Service([1, 2, 3], turns=False).read(page_size=1)
+
+
 def test_a_refused_order_that_nobody_asked_for_is_left_out() -> None:
     service = Service(list(range(60)), takes_order=False)
     assert service.read() == service.ids
@@ -276,11 +304,14 @@ def test_a_list_in_an_object_is_found_under_any_name(key: str) -> None:
 @pytest.mark.parametrize("error", [VismaNotFoundError("no", code="HTTP 404"), REFUSED])
 def test_a_page_further_on_that_is_refused_is_an_error(error: VismaError) -> None:
     service = Service(list(range(60)))
+    refused: list[int] = []
 
     def refuse(count: int) -> None:
-        if count == 1:
+        if count == 1 and not refused:
+            refused.append(count)
             raise error
 
     service.happens = refuse
     with pytest.raises(type(error)):
         service.read(first_pages={"projects": 1})
+    assert all(body["order"] for body in service.bodies)
