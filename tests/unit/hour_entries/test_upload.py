@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from inspect import CO_GENERATOR
+from functools import partial
 from itertools import count
 from pathlib import Path
-from types import FrameType
-from typing import Any, Self
 
 import pytest
 
 from airflow_provider_visma.hour_entries import upload as hour_entry_upload
-from airflow_provider_visma.upload_ledger import upload as row_upload
 from tests.unit.hour_entries.severa import EACH_ROW_ONCE, ROWS, Killed, Process, World
+from tests.unit.upload_ledger.interruption import interrupted
 
 
 def test_rows_are_sent_in_batches_and_once(world: World) -> None:
@@ -65,48 +60,12 @@ def test_a_process_killed_while_it_looks_up_what_another_left_still_writes_nothi
             assert world.held == EACH_ROW_ONCE, f"killed at steps {first} and {second}"
 
 
-class Interruption:
-    """SIGTERM or a time-out: raised at one line of the upload, whichever that is."""
-
-    def __init__(self, at: int) -> None:
-        self.came = False
-        self._left = at
-
-    def __enter__(self) -> Self:
-        sys.settrace(self._called)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        sys.settrace(None)
-
-    def _called(self, frame: FrameType, event: str, arg: Any) -> Callable[..., Any] | None:
-        is_uploads_own = frame.f_code.co_filename in (hour_entry_upload.__file__, row_upload.__file__)
-        # Generators are closed by the collector too, which hears no exception.
-        return self._reached if is_uploads_own and not frame.f_code.co_flags & CO_GENERATOR else None
-
-    def _reached(self, frame: FrameType, event: str, arg: Any) -> Callable[..., Any]:
-        self._left -= event in ("line", "return")
-        if not self._left and not self.came:
-            self.came = True
-            raise SystemExit(143)
-        return self._reached
-
-
-def interrupted(world: World, rows: dict[int, Any], line: int) -> bool:
-    with suppress(SystemExit), Interruption(line) as interruption:
-        world.run(rows, batch_size=2)
-    return interruption.came
-
-
 def test_an_upload_interrupted_at_any_line_writes_nothing_twice_and_loses_nothing(tmp_path: Path) -> None:
     rows = {number: ROWS[number] for number in (1, 2, 3)}
     for line in count(1):
         world = World(tmp_path / str(line))
         world.severa.answer = lambda call: {1: "stored", 2: "lost"}.get(call)
-        # In a thread of its own: an exception raised by tracing can leave one behind that was being handled.
-        with ThreadPoolExecutor(1) as thread:
-            came = thread.submit(interrupted, world, rows, line).result()
-        if not came:
+        if not interrupted(line, partial(world.run, rows, batch_size=2), module=hour_entry_upload):
             break
         world.severa.answer = lambda call: None
         assert world.run(rows).accepted == len(rows)

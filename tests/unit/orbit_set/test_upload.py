@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,12 @@ from airflow_provider_visma.exceptions import (
     VismaUnavailableError,
     VismaUnknownOutcomeError,
 )
+from airflow_provider_visma.orbit_set import upload as orbit_upload
 from airflow_provider_visma.orbit_set.upload import OrbitUpload
 from airflow_provider_visma.upload_ledger import write_once
 from airflow_provider_visma.upload_ledger.ledger import Ledger, Owner
 from airflow_provider_visma.upload_ledger.upload import open_rows
+from tests.unit.upload_ledger.interruption import interrupted
 
 ROWS: dict[int, dict[str, Any]] = {
     1: {"name": "A", "code": "1"},
@@ -171,6 +174,18 @@ def test_killed_at_any_step_nothing_is_made_twice_and_nothing_is_lost(
         assert world.run().accepted == 5, f"killed at step {first}"
         assert world.held == EACH_ROW_ONCE, f"killed at step {first}"
     assert steps > 20
+
+
+def test_interrupted_at_any_line_nothing_is_made_twice_and_nothing_is_lost(tmp_path: Path) -> None:
+    for line in count(1):
+        world = World(tmp_path / str(line))
+        world.orbit.answer = lambda call: {1: "stored", 2: "lost", 4: "lost"}.get(call)
+        if not interrupted(line, world.run, module=orbit_upload):
+            break
+        world.orbit.answer = lambda call: None
+        assert world.run().accepted == 5, f"interrupted at line {line}"
+        assert world.held == EACH_ROW_ONCE, f"interrupted at line {line}"
+    assert line > 300
 
 
 @pytest.mark.parametrize("acted", [True, False])

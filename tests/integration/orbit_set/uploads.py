@@ -110,12 +110,13 @@ class Companies:
         return len(self.notes)
 
 
-def new_rows(count: int) -> list[Row]:
-    """Rows that Orbit takes, and that have no id."""
-    return [
-        {"name": f"Nieuw {number}", "city": "Testdam" if number % 2 else "", "vatcode": f"NL{number}"}
-        for number in range(1, count + 1)
-    ]
+ROWS: list[Row] = [
+    {"name": f"Nieuw {number}", "city": "Testdam" if number % 2 else "", "vatcode": f"NL{number}"}
+    for number in range(1, 13)
+]
+"""Rows that Orbit takes, and that have no id."""
+
+NAMES = sorted(row["name"] for row in ROWS)
 
 
 def write_csv(path: Path, rows: list[Row]) -> Path:
