@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from typing import Protocol
 
 LASTS = 30.0
-_SETTLES = 0.4
+_SETTLES = 1.0
 _LOOK_AGAIN = 0.5
 _MOST_LOOKS = 120
 
@@ -103,10 +103,10 @@ class Turns:
         self._store.save_claim(Claim(of=of, by="", at=self._wall_clock()))
 
     def _claimed(self, of: str) -> bool:
+        began = self._clock()
         held = self._store.load_claim()
         if held is not None and held.stands(of, self._wall_clock()):
             return False
-        began = self._clock()
         claim = Claim(of=of, by=secrets.token_hex(8), at=self._wall_clock())
         self._store.save_claim(claim)
         self._sleep(max(_SETTLES, 3 * (self._clock() - began)))
