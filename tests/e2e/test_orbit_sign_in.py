@@ -149,6 +149,16 @@ def test_who_may_not_edit_connections_may_look_and_not_sign_in(
     expect(card).to_contain_text("Not signed in")
 
 
+def test_the_page_is_as_dark_as_airflow_is_set_to_be(admins_page: Page) -> None:
+    body = admins_page.locator("body")
+    expect(body).to_have_css("background-color", "rgb(255, 255, 255)")
+    airflows = admins_page.context.pages[0]
+    airflows.get_by_role("button", name="User").click()
+    airflows.get_by_role("menuitem", name="Appearance").click()
+    airflows.get_by_role("menuitemradio", name="Dark").click()
+    expect(body).to_have_css("background-color", "rgb(17, 17, 19)")
+
+
 def test_a_form_of_another_site_is_refused(
     airflow: AirflowStack, sandbox: SandboxProcess, admins_page: Page
 ) -> None:
