@@ -26,13 +26,14 @@ from airflow_provider_visma.protocols.authorization_code import Session
 
 router = APIRouter(prefix="/orbit")
 
-State = Literal["signed_in", "ends", "ended", "from_connection", "none", "unusable"]
+State = Literal["signed_in", "ends", "ended", "from_connection", "none", "unreadable", "unusable"]
 _KINDS: Final[dict[State, str]] = {
     "signed_in": "good",
     "ends": "warn",
     "ended": "bad",
     "from_connection": "good",
     "none": "warn",
+    "unreadable": "bad",
     "unusable": "bad",
 }
 
@@ -45,7 +46,7 @@ class Card:
     :param expires_at: when the access token does.
     :param redirect_uri: where Orbit sends the browser after a sign-in; has to be registered there.
     :param ends_elsewhere: that is not this Airflow.
-    :param problem: why the connection cannot be used.
+    :param problem: why the connection cannot be used, or its session not be read.
     """
 
     connection: ListedConnection
@@ -61,6 +62,11 @@ class Card:
     def kind(self) -> str:
         """Return ``good``, ``warn`` or ``bad``."""
         return _KINDS[self.state]
+
+    @property
+    def holds_session(self) -> bool:
+        """Return whether there is something to check or to forget."""
+        return self.obtained_at is not None or self.state == "unreadable"
 
 
 @router.get("", name="orbit_page")
@@ -163,19 +169,24 @@ def _problem(error: VismaError) -> Notice:
 def _card(connection: ListedConnection) -> Card:
     try:
         settings = orbit_sign_in.read_settings(connection.conn_id)
-        session = settings.token_store().load()
     except VismaError as error:
         return Card(connection, "unusable", problem=str(error))
+    session, problem = None, ""
+    try:
+        session = settings.token_store().load()
+    except VismaError as error:
+        problem = str(error)
     here = orbit_sign_in.airflow_callback() or ""
     redirect_uri = settings.client.redirect_uri or here
     return Card(
         connection,
-        _state(session, seeded=bool(settings.seed), now=time.time()),
+        "unreadable" if problem else _state(session, seeded=bool(settings.seed), now=time.time()),
         obtained_at=session.obtained_at if session else None,
         expires_at=session.expires_at if session else None,
         authorize_url=settings.client.authorize_url,
         redirect_uri=redirect_uri,
         ends_elsewhere=redirect_uri != here,
+        problem=problem,
     )
 
 

@@ -5,8 +5,10 @@ from collections.abc import Callable
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from airflow.models.variable import Variable
 from fastapi.testclient import TestClient
 
+from airflow_provider_visma import orbit_sign_in
 from tests.unit.plugin.conftest import BASE_URL, audit_log
 from tests.unit.plugin.orbit_connection import CONN_ID, add_connection, post, shown, store, stored
 
@@ -58,6 +60,18 @@ def test_a_connection_that_cannot_be_used_says_why(anna: TestClient) -> None:
     page = anna.get("/visma/orbit").text
     assert "The connection cannot be used" in page
     assert "extra redirect_uri is not an address" in page
+
+
+def test_a_session_that_cannot_be_read_can_be_forgotten_and_replaced(anna: TestClient) -> None:
+    add_connection()
+    key = orbit_sign_in.read_settings(CONN_ID).token_key
+    Variable.set(key, "the-access-token but no session")
+    page = anna.get("/visma/orbit").text
+    assert "The stored session cannot be read" in page
+    assert "the-access-token" not in page
+    assert f"/visma/orbit/{CONN_ID}/sign-in" in page
+    post(anna, f"/{CONN_ID}/sign-out")
+    assert Variable.get(key, None) is None
 
 
 def test_a_connection_without_a_session_says_so(anna: TestClient) -> None:
