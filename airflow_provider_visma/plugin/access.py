@@ -80,7 +80,7 @@ def may(user: BaseUser, method: ResourceMethod, *, conn_id: str | None = None) -
 
 def csrf_token(user: BaseUser) -> str:
     """Return what a form has to carry: signed, and of use to this user alone."""
-    return signer("csrf").dumps(user.get_id())
+    return signer("csrf").dumps(str(user.get_id()))
 
 
 async def csrf_checked(request: Request, user: SignedIn) -> FormData:
@@ -95,7 +95,7 @@ async def csrf_checked(request: Request, user: SignedIn) -> FormData:
         user_id = signer("csrf").loads(str(form.get(CSRF_FIELD, "")), max_age=CSRF_SECONDS)
     except BadSignature:
         raise HTTPException(403, "form-expired") from None
-    if user_id != user.get_id():
+    if user_id != str(user.get_id()):
         raise HTTPException(403, "form-expired")
     return form
 

@@ -92,7 +92,7 @@ def page(request: Request, user: Reader) -> HTMLResponse:
 def begin(request: Request, conn_id: str, user: Editor, form: PostedForm) -> RedirectResponse:
     """Send the browser to Orbit."""
     try:
-        sign_in = orbit_sign_in.begin(orbit_sign_in.read_settings(conn_id), by=user.get_id())
+        sign_in = orbit_sign_in.begin(orbit_sign_in.read_settings(conn_id), by=str(user.get_id()))
     except VismaError as error:
         return redirect(request, "orbit_page", notice=_problem(error))
     audit.record("visma_orbit.sign_in_begun", user=user, conn_id=conn_id)
@@ -143,7 +143,7 @@ def sign_out(request: Request, conn_id: str, user: Editor, form: PostedForm) -> 
 def _finished(request: Request, answer: str, user: BaseUser) -> RedirectResponse:
     try:
         signed_in = orbit_sign_in.finish(
-            answer, by=user.get_id(), may_edit=lambda conn_id: may(user, "PUT", conn_id=conn_id)
+            answer, by=str(user.get_id()), may_edit=lambda conn_id: may(user, "PUT", conn_id=conn_id)
         )
     except VismaError as error:
         audit.record(
