@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import random
 import zlib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -120,3 +121,17 @@ def test_noise_is_not_taken_for_a_program() -> None:
     for seed in range(5):
         document = ReviewDocument("pdf", 2_000_000, f"noise {seed}")
         assert found(b"".join(document.pieces())) == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "problems"),
+    [
+        ("reportlab", ()),
+        ("qpdf-object-stream", ()),
+        ("qpdf-javascript", ("javascript",)),
+        ("qpdf-attachment", ("attachment",)),
+        ("qpdf-encrypted", ("encrypted", "javascript")),
+    ],
+)
+def test_what_common_writers_of_pdf_make_is_judged_alike(name: str, problems: tuple[str, ...]) -> None:
+    assert found((Path(__file__).parent / "pdfs" / f"{name}.pdf").read_bytes()) == problems
