@@ -28,7 +28,11 @@ def airflow(
     with AirflowStack(
         tmp_path_factory.mktemp("airflow"),
         dag_folders=[ROOT / "dags", HERE / "dags"],
-        environment=running_sandbox.environment(),
+        environment={
+            **running_sandbox.environment(),
+            # Of runs that nobody gives one, such as those that are started from a screen of ours.
+            "VISMA_DESTINATION": tmp_path_factory.mktemp("destination").as_uri(),
+        },
     ) as stack:
         yield stack
 
