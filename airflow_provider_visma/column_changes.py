@@ -6,9 +6,13 @@ report without rows has lost no column.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
+
+from airflow_provider_visma.exceptions import VismaGuardError, VismaRequestError
+
+_LONGEST_TEXT = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,3 +92,26 @@ class ColumnChanges:
     def to_json(self) -> dict[str, Any]:
         """Return them for a manifest."""
         return {"appeared": self.appeared, "vanished": self.vanished, "changed": self.changed}
+
+    def told(self, reaction: str, log: Any, **where: Any) -> Self:
+        """Warn of changes, or stop the task over them.
+
+        :param reaction: ``fail`` or ``warn``.
+        :param where: system, connection, operation and advice of the error.
+        :raises VismaGuardError: there are some, and the reaction is to fail.
+        """
+        if self:
+            said = str(self)[:_LONGEST_TEXT]
+            if reaction == "fail":
+                raise VismaGuardError(f"the columns are not those that were published last: {said}", **where)
+            log.warning("The columns changed: %s", said)
+        return self
+
+
+def check_reaction(reaction: str, wrong: Callable[[str, str], VismaRequestError]) -> None:
+    """Check what is to be done about changes of columns.
+
+    :param wrong: makes the error of a message and an advice.
+    """
+    if reaction not in ("fail", "warn"):
+        raise wrong(f"on_column_change is {reaction!r}", "Give 'fail' or 'warn'.")

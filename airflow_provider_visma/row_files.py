@@ -17,7 +17,7 @@ from decimal import Decimal
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_visma.csv_files import WritableStage
+from airflow_provider_visma.csv_files import WritableStage, require_parquet
 from airflow_provider_visma.exceptions import VismaContentError, VismaRequestError
 
 if TYPE_CHECKING:
@@ -30,6 +30,17 @@ FORMATS = ("csv", "jsonl", "parquet")
 
 _BATCH = 5_000  # rows; a row group of a parquet file
 _WRITTEN_AT_ONCE = 1024 * 1024
+
+
+def check_format(file_format: str, wrong: Callable[[str, str], VismaRequestError]) -> None:
+    """Check that a format is known and can be written here.
+
+    :param wrong: makes the error of a message and an advice.
+    """
+    if file_format not in FORMATS:
+        raise wrong(f"{file_format!r} is not a file format", f"Give one of {', '.join(FORMATS)}.")
+    if file_format == "parquet":
+        require_parquet()
 
 
 def stage_rows(

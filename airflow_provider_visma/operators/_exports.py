@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote, urlsplit
 
@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from airflow.sdk import BaseOperator, Context
     from airflow.sdk.types import TaskInstanceKey
 
+    from airflow_provider_visma.exceptions import VismaRequestError
     from airflow_provider_visma.export_assets import ExportAssets
+
+    Wrong = Callable[[str, str], VismaRequestError]
 
 
 class ExportedFilesLink(BaseOperatorLink):
@@ -30,6 +33,17 @@ class ExportedFilesLink(BaseOperatorLink):
         # there while the task is deferred writes an error to its log.
         published = getattr(operator, "published_uri", None)
         return browser_address(published) if published else ""
+
+
+def folder_name(name: str, wrong: Wrong) -> str:
+    """Return *name* as the name of a folder.
+
+    :param wrong: makes the error where it can be none.
+    """
+    quoted = quote(name, safe="")
+    if not quoted or quoted.startswith("."):
+        raise wrong(f"{quoted[:80]!r} is no name for a folder", "Give an export_name.")
+    return quoted
 
 
 def browser_address(uri: str) -> str:

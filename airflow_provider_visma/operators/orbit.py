@@ -13,15 +13,14 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
-from airflow_provider_visma.csv_files import require_parquet
+from airflow_provider_visma.column_changes import check_reaction
 from airflow_provider_visma.exceptions import VismaRequestError
 from airflow_provider_visma.export_assets import ORBIT, Watermark
-from airflow_provider_visma.operators._exports import ExportingOperator
+from airflow_provider_visma.operators._exports import ExportingOperator, folder_name
 from airflow_provider_visma.orbit_export.changes import OrbitState, before, moment_of
 from airflow_provider_visma.orbit_export.landing import SYSTEM, OrbitLanding, OrbitList
-from airflow_provider_visma.row_files import FORMATS
+from airflow_provider_visma.row_files import check_format
 from airflow_provider_visma.storage import published_earlier, run_folder
 
 if TYPE_CHECKING:
@@ -153,26 +152,17 @@ class OrbitExportOperator(ExportingOperator):
 
     @property
     def _name(self) -> str:
-        name = quote(self.export_name or self.resource, safe="")
-        if not name or name.startswith("."):
-            raise self._wrong(f"{name[:80]!r} is no name for a folder", "Give an export_name.")
-        return name
+        return folder_name(self.export_name or self.resource, self._wrong)
 
     @property
     def _reads_everything(self) -> bool:
         return str(self.full_refresh).strip().lower() == "true"
 
     def _check(self) -> None:
-        if self.file_format not in FORMATS:
-            raise self._wrong(
-                f"{self.file_format!r} is not a file format", f"Give one of {', '.join(FORMATS)}."
-            )
-        if self.on_column_change not in ("fail", "warn"):
-            raise self._wrong(f"on_column_change is {self.on_column_change!r}", "Give 'fail' or 'warn'.")
+        check_format(self.file_format, self._wrong)
+        check_reaction(self.on_column_change, self._wrong)
         if self.overlap < timedelta(0):
             raise self._wrong("overlap is less than nothing", "Give a timedelta of some hours.")
-        if self.file_format == "parquet":
-            require_parquet()
 
     def _given_moment(self) -> str | None:
         if self.changed_since in (None, "", "None"):

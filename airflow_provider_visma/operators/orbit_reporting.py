@@ -12,12 +12,10 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from airflow.sdk import ObjectStoragePath
 
-from airflow_provider_visma.column_changes import ColumnChanges, KnownColumns
-from airflow_provider_visma.csv_files import require_parquet
+from airflow_provider_visma.column_changes import ColumnChanges, KnownColumns, check_reaction
 from airflow_provider_visma.exceptions import (
     VismaContentError,
     VismaGuardError,
@@ -26,8 +24,8 @@ from airflow_provider_visma.exceptions import (
 )
 from airflow_provider_visma.export_assets import ORBIT_REPORTING, Watermark
 from airflow_provider_visma.feed_files import ColumnKinds, stage_feed
-from airflow_provider_visma.operators._exports import ExportingOperator
-from airflow_provider_visma.row_files import FORMATS
+from airflow_provider_visma.operators._exports import ExportingOperator, folder_name
+from airflow_provider_visma.row_files import check_format
 from airflow_provider_visma.storage import Publication, published_earlier, read_manifest, run_folder
 
 if TYPE_CHECKING:
@@ -36,7 +34,6 @@ if TYPE_CHECKING:
     from airflow_provider_visma.hooks.orbit_reporting import OrbitReportingHook
 
 _SYSTEM = "Teamleader Orbit"
-_LONGEST_TEXT = 1000
 
 
 class OrbitReportExportOperator(ExportingOperator):
@@ -132,26 +129,17 @@ class OrbitReportExportOperator(ExportingOperator):
 
     @property
     def _name(self) -> str:
-        name = quote(self.export_name or self.report, safe="")
-        if not name or name.startswith("."):
-            raise self._wrong(f"{name[:80]!r} is no name for a folder", "Give an export_name.")
-        return name
+        return folder_name(self.export_name or self.report, self._wrong)
 
     def _check(self) -> None:
-        if self.file_format not in FORMATS:
-            raise self._wrong(
-                f"{self.file_format!r} is not a file format", f"Give one of {', '.join(FORMATS)}."
-            )
-        if self.on_column_change not in ("fail", "warn"):
-            raise self._wrong(f"on_column_change is {self.on_column_change!r}", "Give 'fail' or 'warn'.")
+        check_format(self.file_format, self._wrong)
+        check_reaction(self.on_column_change, self._wrong)
         if self.query is not None and not isinstance(self.query, Mapping):
             raise self._wrong(
                 "the query is a text",
                 "Give a dict whose values are templates, such as {'$filter': '{{ params.filter }}'}, or let"
                 " the DAG render objects (render_template_as_native_obj).",
             )
-        if self.file_format == "parquet":
-            require_parquet()
 
     def _last_copy(self, hook: OrbitReportingHook, state: Watermark) -> dict[str, Any] | None:
         """Return the manifest of the copy that was published last, None where there is none (any more).
@@ -249,7 +237,17 @@ class OrbitReportExportOperator(ExportingOperator):
                     advice="Nothing was published. Look at the report in Orbit, and at the query.",
                 )
             now = known.now(kinds.kinds, with_values=kinds.with_values)
-            changes = self._changes(known, now) if before is not None else None
+            changes = None
+            if before is not None:
+                changes = ColumnChanges.between(known, now).told(
+                    self.on_column_change,
+                    self.log,
+                    system=_SYSTEM,
+                    conn_id=self.orbit_reporting_conn_id,
+                    operation=f"report {self.report}",
+                    advice="Nothing was published. Have the report corrected in Orbit, or accept its columns"
+                    " by running once with on_column_change='warn'.",
+                )
             return publication.publish(
                 {
                     "kind": "orbit-report",
@@ -272,26 +270,6 @@ class OrbitReportExportOperator(ExportingOperator):
                     "previous": {"uri": before["uri"], "rows": before["rows"]} if before else None,
                 }
             )
-
-    def _changes(self, before: KnownColumns, now: KnownColumns) -> ColumnChanges:
-        """Return what became of the columns, unless that is to stop the task.
-
-        :raises VismaGuardError: it is.
-        """
-        changes = ColumnChanges.between(before, now)
-        if changes:
-            said = str(changes)[:_LONGEST_TEXT]
-            if self.on_column_change == "fail":
-                raise VismaGuardError(
-                    f"the columns are not those of the last copy: {said}",
-                    system=_SYSTEM,
-                    conn_id=self.orbit_reporting_conn_id,
-                    operation=f"report {self.report}",
-                    advice="Nothing was published. Have the report corrected in Orbit, or accept its columns"
-                    " by running once with on_column_change='warn'.",
-                )
-            self.log.warning("The report's columns changed: %s", said)
-        return changes
 
     def _check_folder(
         self, hook: OrbitReportingHook, folder: ObjectStoragePath, *, task: str, map_index: int

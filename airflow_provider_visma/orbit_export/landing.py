@@ -19,7 +19,6 @@ from airflow_provider_visma.column_changes import ColumnChanges, KnownColumns
 from airflow_provider_visma.exceptions import (
     VismaContentError,
     VismaError,
-    VismaGuardError,
     VismaStorageError,
 )
 from airflow_provider_visma.feed_files import ColumnKinds, converted, stage_feed
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
 
 SYSTEM = "Teamleader Orbit"
 RECENT_NAME = "recent.jsonl"
-_LONGEST_TEXT = 1000
 _WIDER: dict[str, type] = {"decimal": Decimal, "text": str}
 
 
@@ -207,7 +205,16 @@ class OrbitLanding:
                     advice="Nothing was published.",
                 )
             now = before.now(kinds.kinds, with_values=kinds.with_values)
-            column_changes = self._column_changes(wanted, before, now) if basis else None
+            column_changes = None
+            if basis:
+                column_changes = ColumnChanges.between(before, now).told(
+                    self.on_column_change,
+                    self.log,
+                    system=SYSTEM,
+                    conn_id=self.conn_id,
+                    operation=f"{wanted.resource}.list",
+                    advice="Nothing was published. Accept them by running once with on_column_change='warn'.",
+                )
             stage_jsonl(publication, RECENT_NAME, changes.recent())
             if reading.honoured is False:
                 self.log.info("The filter is refused, ignored or misread: the whole list was read")
@@ -241,25 +248,6 @@ class OrbitLanding:
                     "basis": basis.to_json() if basis else None,
                 }
             )
-
-    def _column_changes(self, wanted: OrbitList, before: KnownColumns, now: KnownColumns) -> ColumnChanges:
-        """Return what became of the columns, unless that is to stop the task.
-
-        :raises VismaGuardError: it is.
-        """
-        changes = ColumnChanges.between(before, now)
-        if changes:
-            said = str(changes)[:_LONGEST_TEXT]
-            if self.on_column_change == "fail":
-                raise VismaGuardError(
-                    f"the columns are not those of the last export: {said}",
-                    system=SYSTEM,
-                    conn_id=self.conn_id,
-                    operation=f"{wanted.resource}.list",
-                    advice="Nothing was published. Accept them by running once with on_column_change='warn'.",
-                )
-            self.log.warning("The columns changed: %s", said)
-        return changes
 
     def _published_before(self, basis: OrbitState) -> dict[str, str] | None:
         """Return digest by id of what the last run published lately, None where nothing tells."""

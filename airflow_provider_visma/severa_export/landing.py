@@ -15,14 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import ObjectStoragePath
 
-from airflow_provider_visma.csv_files import require_parquet
 from airflow_provider_visma.exceptions import (
     VismaContentError,
     VismaGuardError,
     VismaRequestError,
     VismaStorageError,
 )
-from airflow_provider_visma.row_files import FORMATS, stage_rows
+from airflow_provider_visma.row_files import check_format, stage_rows
 from airflow_provider_visma.severa_export.asking import SYSTEM, Plan, Read, Times
 from airflow_provider_visma.severa_export.index import RowIndex
 from airflow_provider_visma.severa_export.state import ExportState, PastRead, fell_too_far
@@ -87,14 +86,11 @@ class SeveraLanding:
 
         :raises VismaRequestError: the format is unknown or cannot be written here; or a share is none.
         """
-        if self.file_format not in FORMATS:
-            raise _wrong(f"{self.file_format!r} is not a file format", f"Give one of {', '.join(FORMATS)}.")
+        check_format(self.file_format, _wrong)
         if self.on_drop not in ("fail", "warn"):
             raise _wrong(f"on_drop is {self.on_drop!r}", "Give 'fail' or 'warn'.")
         if not 0 <= self.max_drop <= 1:
             raise _wrong(f"max_drop is {self.max_drop}", "Give a share between 0 and 1.")
-        if self.file_format == "parquet":
-            require_parquet()
 
     def published(self, query: Query) -> dict[str, Any] | None:
         """Return the manifest of what an earlier try landed, None where there is none (whole).
