@@ -109,8 +109,8 @@ class RenewingTokenSource(TokenSource):
             if session.access_token != self._dropped and session.fresh_at(self._wall_clock()):
                 return self._token(session)
             held = self._after_our_turn(session, stored)
-            if held is not None and held != stored:
-                stored = session = held
+            if held != stored:
+                stored = session = self._still_there(held)
                 continue
             renewed = self._renewed(session)
             if isinstance(renewed, VismaError):
@@ -198,7 +198,9 @@ class RenewingTokenSource(TokenSource):
 
         def save() -> Session:
             held = self._load()
-            if held is not None and held.refresh_token != (found and found.refresh_token):
+            if found is not None:
+                self._still_there(held)
+            if held is not None and (found is None or held.refresh_token != found.refresh_token):
                 return held
             self.store.save(renewed)
             return renewed
@@ -255,6 +257,16 @@ class RenewingTokenSource(TokenSource):
         if refusal.code == "invalid_grant":
             why = "it was revoked, has expired, or was replaced by another that could not be saved"
         raise self._needs_sign_in(f"the refresh token {which} is not accepted: {why}", code=refusal.code)
+
+    def _still_there(self, held: Session | None) -> Session:
+        """Return *held*, which is stored in place of a session that was there a moment ago.
+
+        :raises VismaAuthenticationError: nothing is: what a person ended must not come back.
+        """
+        if held is None:
+            self._unsaved = None
+            raise self._needs_sign_in("somebody signed out")
+        return held
 
     def _needs_sign_in(self, message: str, code: str | None = None) -> VismaAuthenticationError:
         return VismaAuthenticationError(

@@ -250,6 +250,18 @@ class TestSaving:
         assert service.source(store).get_token().value == "new"
         assert store.session == signed_in
 
+    def test_does_not_overwrite_a_sign_in_that_cannot_be_renewed_with_the_connections_own_token(self) -> None:
+        service = Service()
+        store = Kept()
+        signed_in = replace(service.session(None, age=1.0), access_token="new", seed=fingerprint("r0"))
+
+        def sign_in() -> None:
+            store.session = signed_in
+
+        service.on_request = sign_in
+        assert service.source(store, seed="r0").get_token().value == "new"
+        assert store.session == signed_in
+
     def test_overwrites_a_renewal_of_the_meantime_that_kept_the_refresh_token(self) -> None:
         service = Service()
         store = Kept(service.session())
@@ -263,84 +275,44 @@ class TestSaving:
         assert store.session.refresh_token == "r1"
 
 
-class TestTurns:
-    def test_whoever_finds_a_claim_waits_and_takes_what_is_saved(self) -> None:
-        service = Service()
-        store = Kept(service.session())
-        first, second = service.source(store), service.source(store)
-        answers: list[str] = []
-
-        def meanwhile() -> None:
-            service.on_request = lambda: None
-            service.on_sleep = finish
-            answers.append(second.get_token().value)
-
-        def finish() -> None:
-            service.on_sleep = lambda: None
-            store.session = replace(service.session("r-theirs", age=1.0), access_token="theirs")
-
-        service.on_request = meanwhile
-        first.get_token()
-        assert answers == ["theirs"]
-        assert service.redeemed == ["r0"]
-
-    def test_a_claim_of_one_who_died_stops_nobody_for_longer_than_half_a_minute(self) -> None:
+class TestSigningOut:
+    def test_while_a_session_is_renewed_is_not_undone(self) -> None:
         service = Service()
         store = Kept(service.session())
 
-        def die() -> None:
-            raise KeyboardInterrupt
+        def sign_out() -> None:
+            store.session = None
 
-        service.on_request = die
-        with pytest.raises(KeyboardInterrupt):
-            service.source(store).get_token()
-        service.on_request = lambda: None
-        began = service.now
-        assert service.source(store).get_token().value == "a2"
-        assert 28.0 < service.now - began < 33.0
+        service.on_request = sign_out
+        source = service.source(store)
+        with pytest.raises(VismaAuthenticationError, match="somebody signed out"):
+            source.get_token()
+        service.now += 60
+        with pytest.raises(VismaAuthenticationError, match="nobody has signed in"):
+            source.get_token()
+        assert (store.saved, store.session) == ([], None)
 
-    def test_a_claim_that_was_overwritten_is_none(self) -> None:
+    def test_while_a_task_waits_for_its_turn_leaves_the_refresh_token_alone(self) -> None:
         service = Service()
         store = Kept(service.session())
 
-        def overwrite() -> None:
-            service.on_sleep = save
-            assert store.claim is not None
-            store.claim = replace(store.claim, by="another")
+        def sign_out() -> None:
+            store.session = None
 
-        def save() -> None:
-            store.session = replace(service.session("r-theirs", age=1.0), access_token="theirs")
-
-        service.on_sleep = overwrite
-        assert service.source(store).get_token().value == "theirs"
-        assert service.redeemed == []
-
-    @pytest.mark.parametrize("rotates", [True, False])
-    def test_a_renewal_that_failed_or_kept_the_refresh_token_lets_the_next_one_try_at_once(
-        self, rotates: bool
-    ) -> None:
-        service = Service(rotates=rotates)
-        store = Kept(service.session())
-        if rotates:
-            service.answers = [httpx.Response(503)]
-            with pytest.raises(VismaUnavailableError):
-                service.source(store).get_token()
-        else:
-            service.source(store).get_token()
-            assert store.session is not None
-            store.session = replace(store.session, expires_at=service.now)
-        began = service.now
-        assert service.source(store).get_token().value == "a2"
-        assert service.now - began < 2.0
-
-    def test_where_nothing_can_be_written_the_refresh_token_is_not_used_up(self) -> None:
-        service = Service()
-        store = Kept(service.session())
-
-        def refuse(claim: object) -> None:
-            raise VismaUnavailableError("no Variable can be written")
-
-        store.save_claim = refuse  # type: ignore[method-assign]
-        with pytest.raises(VismaUnavailableError, match="no Variable can be written"):
+        service.on_sleep = sign_out
+        with pytest.raises(VismaAuthenticationError, match="somebody signed out"):
             service.source(store).get_token()
         assert service.redeemed == []
+
+    def test_is_not_undone_by_a_session_that_could_not_be_saved_before(self) -> None:
+        service = Service()
+        store = Kept(service.session())
+        store.failures = 5
+        source = service.source(store)
+        with pytest.raises(VismaUnavailableError):
+            source.get_token()
+        store.session = None
+        service.now += 60
+        with pytest.raises(VismaAuthenticationError, match="somebody signed out"):
+            source.get_token()
+        assert (store.saved, store.session) == ([], None)

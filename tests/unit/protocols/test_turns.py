@@ -1,0 +1,97 @@
+"""Processes that share a session take turns to renew it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from airflow_provider_visma.exceptions import VismaUnavailableError
+from airflow_provider_visma.protocols.http import httpx
+from tests.unit.protocols.orbit_session import Kept, Service
+
+
+def test_whoever_finds_a_claim_waits_and_takes_what_is_saved(self) -> None:
+    service = Service()
+    store = Kept(service.session())
+    first, second = service.source(store), service.source(store)
+    answers: list[str] = []
+
+    def meanwhile() -> None:
+        service.on_request = lambda: None
+        service.on_sleep = finish
+        answers.append(second.get_token().value)
+
+    def finish() -> None:
+        service.on_sleep = lambda: None
+        store.session = replace(service.session("r-theirs", age=1.0), access_token="theirs")
+
+    service.on_request = meanwhile
+    first.get_token()
+    assert answers == ["theirs"]
+    assert service.redeemed == ["r0"]
+
+
+def test_a_claim_of_one_who_died_stops_nobody_for_longer_than_half_a_minute(self) -> None:
+    service = Service()
+    store = Kept(service.session())
+
+    def die() -> None:
+        raise KeyboardInterrupt
+
+    service.on_request = die
+    with pytest.raises(KeyboardInterrupt):
+        service.source(store).get_token()
+    service.on_request = lambda: None
+    began = service.now
+    assert service.source(store).get_token().value == "a2"
+    assert 28.0 < service.now - began < 33.0
+
+
+def test_a_claim_that_was_overwritten_is_none(self) -> None:
+    service = Service()
+    store = Kept(service.session())
+
+    def overwrite() -> None:
+        service.on_sleep = save
+        assert store.claim is not None
+        store.claim = replace(store.claim, by="another")
+
+    def save() -> None:
+        store.session = replace(service.session("r-theirs", age=1.0), access_token="theirs")
+
+    service.on_sleep = overwrite
+    assert service.source(store).get_token().value == "theirs"
+    assert service.redeemed == []
+
+
+@pytest.mark.parametrize("rotates", [True, False])
+def test_a_renewal_that_failed_or_kept_the_refresh_token_lets_the_next_one_try_at_once(
+    self, rotates: bool
+) -> None:
+    service = Service(rotates=rotates)
+    store = Kept(service.session())
+    if rotates:
+        service.answers = [httpx.Response(503)]
+        with pytest.raises(VismaUnavailableError):
+            service.source(store).get_token()
+    else:
+        service.source(store).get_token()
+        assert store.session is not None
+        store.session = replace(store.session, expires_at=service.now)
+    began = service.now
+    assert service.source(store).get_token().value == "a2"
+    assert service.now - began < 2.0
+
+
+def test_where_nothing_can_be_written_the_refresh_token_is_not_used_up(self) -> None:
+    service = Service()
+    store = Kept(service.session())
+
+    def refuse(claim: object) -> None:
+        raise VismaUnavailableError("no Variable can be written")
+
+    store.save_claim = refuse  # type: ignore[method-assign]
+    with pytest.raises(VismaUnavailableError, match="no Variable can be written"):
+        service.source(store).get_token()
+    assert service.redeemed == []
