@@ -11,7 +11,7 @@ from airflow_provider_visma.protocols.http import httpx
 from tests.unit.protocols.orbit_session import Kept, Service
 
 
-def test_whoever_finds_a_claim_waits_and_takes_what_is_saved(self) -> None:
+def test_whoever_finds_a_claim_waits_and_takes_what_is_saved() -> None:
     service = Service()
     store = Kept(service.session())
     first, second = service.source(store), service.source(store)
@@ -32,7 +32,7 @@ def test_whoever_finds_a_claim_waits_and_takes_what_is_saved(self) -> None:
     assert service.redeemed == ["r0"]
 
 
-def test_a_claim_of_one_who_died_stops_nobody_for_longer_than_half_a_minute(self) -> None:
+def test_a_claim_of_one_who_died_stops_nobody_for_longer_than_half_a_minute() -> None:
     service = Service()
     store = Kept(service.session())
 
@@ -48,7 +48,7 @@ def test_a_claim_of_one_who_died_stops_nobody_for_longer_than_half_a_minute(self
     assert 28.0 < service.now - began < 33.0
 
 
-def test_a_claim_that_was_overwritten_is_none(self) -> None:
+def test_a_claim_that_was_overwritten_is_none() -> None:
     service = Service()
     store = Kept(service.session())
 
@@ -66,9 +66,7 @@ def test_a_claim_that_was_overwritten_is_none(self) -> None:
 
 
 @pytest.mark.parametrize("rotates", [True, False])
-def test_a_renewal_that_failed_or_kept_the_refresh_token_lets_the_next_one_try_at_once(
-    self, rotates: bool
-) -> None:
+def test_a_renewal_that_failed_or_kept_the_refresh_token_lets_the_next_one_try_at_once(rotates: bool) -> None:
     service = Service(rotates=rotates)
     store = Kept(service.session())
     if rotates:
@@ -84,7 +82,7 @@ def test_a_renewal_that_failed_or_kept_the_refresh_token_lets_the_next_one_try_a
     assert service.now - began < 2.0
 
 
-def test_where_nothing_can_be_written_the_refresh_token_is_not_used_up(self) -> None:
+def test_where_nothing_can_be_written_the_refresh_token_is_not_used_up() -> None:
     service = Service()
     store = Kept(service.session())
 
