@@ -184,7 +184,8 @@ class ListRequest:
                 self._first_is(1)
         elif not _mostly_the_same(zero, one) or (alone and alone == zero.keys[1:2]):
             self._first_is(0)
-            self._held[0, self._size] = zero
+            # Page 1 is asked for anew: what moved onto it since would show on no page that comes later.
+            self._held = {(0, self._size): zero}
         elif begins_alike:
             self._first_is(1)
         # Else it is one page, by whichever number: what is beyond either end may be answered with it.
