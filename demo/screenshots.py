@@ -14,6 +14,7 @@ from demo.airflow_stack import AirflowStack
 from demo.browser import chromium, open_from_navigation, sign_in
 from demo.main_job import IMPORT_DAG, RUN_SECONDS, surroundings
 from visma_sandbox import credentials
+from visma_sandbox.client import SandboxProcess
 
 
 def take(pictures: Path) -> None:
@@ -23,7 +24,7 @@ def take(pictures: Path) -> None:
     """
     with (
         tempfile.TemporaryDirectory(prefix="screenshots-") as folder,
-        surroundings(Path(folder)) as (_, airflow),
+        surroundings(Path(folder)) as (sandbox, airflow),
         _signed_in(airflow) as page,
     ):
         _open_form(page, airflow.url, connection_id="visma_hrm_default", label="Visma.net HRM & Payroll")
@@ -37,6 +38,7 @@ def take(pictures: Path) -> None:
         page.get_by_text("Task Instances").last.wait_for()
         page.screenshot(path=pictures / "run-grid.png")
         _sign_in_to_orbit(page, pictures)
+        look_at_dialog(page, airflow, sandbox, pictures)
 
 
 @contextmanager
@@ -60,6 +62,42 @@ def _sign_in_to_orbit(page: Page, pictures: Path) -> None:
     orbit.screenshot(path=pictures / "orbit-sign-in.png")
     orbit.emulate_media(color_scheme="dark")
     orbit.screenshot(path=pictures / "orbit-sign-in-dark.png")
+
+
+def look_at_dialog(page: Page, airflow: AirflowStack, sandbox: SandboxProcess, pictures: Path) -> None:
+    """Take the pictures of the integration screen, after an import: invite somebody, link somebody.
+
+    :param page: of somebody who is signed in to Airflow and may edit connections.
+    """
+    screen = f"{airflow.url}/visma/dialog/dialog_default"
+    sandbox.add_dialog_users(5)
+    page.set_viewport_size({"width": 1280, "height": 800})
+    page.goto(f"{screen}/users")
+    for place in (0, 1, 3):
+        page.get_by_role("checkbox", name="Tick").nth(place + 1).check()
+    page.get_by_role("button", name="Invite everybody who is ticked").click()
+    page.get_by_role("button", name="Undo").first.wait_for()
+    for suffix in ("", "-dark"):
+        page.emulate_media(color_scheme="dark" if suffix else "light")
+        page.screenshot(path=pictures / f"dialog-users{suffix}.png")
+    page.get_by_role("searchbox").fill("test.5@example.com")  # whom Dialog knows from before
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Link").click()
+    page.get_by_role("radio").first.check()
+    page.emulate_media(color_scheme="light")
+    page.screenshot(path=pictures / "dialog-link.png")
+    page.goto(screen)
+    if (activate := page.get_by_role("button", name="Activate the import")).is_visible():
+        activate.click()
+    page.get_by_role("button", name="Test both connections").click()
+    page.get_by_text("Nmbrs: works").wait_for(timeout=60_000)
+    for suffix in ("", "-dark"):
+        page.emulate_media(color_scheme="dark" if suffix else "light")
+        page.screenshot(path=pictures / f"dialog-integration{suffix}.png", full_page=True)
+    page.emulate_media(color_scheme="light")
+    page.get_by_role("link", name="Departments and functions").click()
+    page.get_by_role("region", name="Functions that Dialog lacks").wait_for()
+    page.screenshot(path=pictures / "dialog-lists.png")
 
 
 def _open_form(page: Page, url: str, *, connection_id: str, label: str) -> None:

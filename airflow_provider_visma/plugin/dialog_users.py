@@ -7,10 +7,11 @@ POST, and every answer carries the whole view in its form.
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
@@ -235,6 +236,7 @@ def _list(
         can_act=can_move and link.connection.may_edit,
         can_move=can_move,
         undoable=_undoable,
+        settled_at=_settled_at,
         notice=notice,
         trouble=tuple(trouble),
         problem=problem,
@@ -272,13 +274,19 @@ def _pager(found: UserPage) -> Pager:
     )
 
 
-def _undoable(user: ListedUser) -> bool:
-    """Tell whether the state of a user may still be taken back; where Dialog says nothing, it is asked."""
+def _settled_at(user: ListedUser) -> float | None:
+    """Return when an invitation or a link can no longer be taken back; None where Dialog does not say."""
     try:
         until = datetime.fromisoformat(user.takes_effect_at or "")
     except ValueError:
-        return True
-    return until.tzinfo is None or datetime.now(UTC) < until
+        return None
+    return until.timestamp() if until.tzinfo else None
+
+
+def _undoable(user: ListedUser) -> bool:
+    """Tell whether the state of a user may still be taken back; where Dialog says nothing, it is asked."""
+    until = _settled_at(user)
+    return until is None or time.time() < until
 
 
 def _last_start(total: int) -> int:

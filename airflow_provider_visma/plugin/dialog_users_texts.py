@@ -33,9 +33,14 @@ TEXTS: Final = {
         "dialog.state.linked": "linked",
         "dialog.invite": "Invite",
         "dialog.invite.ticked": "Invite everybody who is ticked",
+        "dialog.invite.explanation": (
+            "From then on changes in Nmbrs no longer reach whoever is invited. It can be undone for a "
+            "short while."
+        ),
         "dialog.invite.nobody": "Nobody is ticked.",
         "dialog.invite.done": "Invited: {count} of {of}.",
         "dialog.undo": "Undo",
+        "dialog.undo.until": "until {moment}",
         "dialog.undo.done": "Taken back: {count} of {of}.",
         "dialog.link": "Link…",
         "dialog.link.title": "Link {name} with an existing user",
@@ -92,9 +97,14 @@ TEXTS: Final = {
         "dialog.state.linked": "gekoppeld",
         "dialog.invite": "Uitnodigen",
         "dialog.invite.ticked": "Iedereen uitnodigen die is aangevinkt",
+        "dialog.invite.explanation": (
+            "Daarna komen wijzigingen in Nmbrs niet meer bij wie is uitgenodigd. Het kan korte tijd "
+            "ongedaan gemaakt worden."
+        ),
         "dialog.invite.nobody": "Niemand is aangevinkt.",
         "dialog.invite.done": "Uitgenodigd: {count} van {of}.",
         "dialog.undo": "Ongedaan maken",
+        "dialog.undo.until": "tot {moment}",
         "dialog.undo.done": "Teruggedraaid: {count} van {of}.",
         "dialog.link": "Koppelen…",
         "dialog.link.title": "{name} koppelen aan een bestaande gebruiker",
