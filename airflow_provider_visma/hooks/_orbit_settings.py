@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 SYSTEM = "Teamleader Orbit"
 DEFAULT_HOST = "https://api.orbit.teamleader.eu"
+
+# All of it within a turn (:mod:`airflow_provider_visma.protocols.turns`): when that is over, the next one
+# redeems the same refresh token.
+_RENEWAL_LIMITS = HttpLimits(connect=10.0, read=60.0, total=15.0, max_bytes=1024 * 1024)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,10 @@ class OrbitSettings:
             limits=limits or self.connection.limits,
         )
 
+    def _open_token_client(self) -> httpx.Client:
+        read = min(self.connection.limits.read, _RENEWAL_LIMITS.read)
+        return self.open_client(replace(_RENEWAL_LIMITS, read=read))
+
     def open_async_client(
         self, limits: HttpLimits | None = None, auth: httpx.Auth | None = None
     ) -> httpx.AsyncClient:
@@ -91,7 +99,7 @@ class OrbitSettings:
         """Return the source of tokens that everything with this connection shares in this process."""
         with _cache_lock:
             source = _cached_source(self.client, self.token_key, self.seed, self.connection.conn_id)
-            source.open_client = self.open_client  # so that a corrected proxy or CA bundle takes effect
+            source.open_client = self._open_token_client  # so that a corrected proxy or CA takes effect
             return source
 
 

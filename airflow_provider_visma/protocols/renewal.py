@@ -60,7 +60,8 @@ class RenewingTokenSource(TokenSource):
 
     :param client: whose session it is.
     :param store: where it is kept; called in a thread where an event loop asks for a token.
-    :param open_client: opens the HTTP client that a renewal uses and closes.
+    :param open_client: opens the HTTP client that a renewal uses and closes; its time-outs have to be shorter
+        than a turn.
     :param seed: a refresh token that somebody put into the connection. It is used where nothing is stored,
         and where what is stored was saved when the connection held another one.
     :param conn_id: the Airflow connection, for errors.
@@ -119,7 +120,7 @@ class RenewingTokenSource(TokenSource):
             session = self._saved(renewed, stored)
             if session is renewed:
                 if renewed.refresh_token == (stored and stored.refresh_token):
-                    self._give_up_turn(str(renewed.refresh_token))  # for the next one
+                    self._give_up_turn()  # for the next one
                 return self._token(renewed)
             stored = session
         raise VismaUnavailableError(
@@ -176,7 +177,7 @@ class RenewingTokenSource(TokenSource):
                 refusals=_REFUSALS,
             )
         except VismaError as error:
-            self._give_up_turn(refresh_token)
+            self._give_up_turn()
             if error.code in _PERHAPS_USED_UP:
                 return error
             error.conn_id = self.conn_id
@@ -185,9 +186,9 @@ class RenewingTokenSource(TokenSource):
         self._mask(renewed)
         return renewed
 
-    def _give_up_turn(self, refresh_token: str) -> None:
+    def _give_up_turn(self) -> None:
         with suppress(VismaError):  # it is void in a while anyhow
-            self._turns.give_up(fingerprint(refresh_token))
+            self._turns.give_up()
 
     def _saved(self, renewed: Session, found: Session | None) -> Session:
         """Save *renewed* and return it, or what somebody else has put in place of *found* meanwhile.

@@ -2,9 +2,9 @@
 
 Two that redeem it at once cost a session where a service takes the second for a thief (RFC 9700, 4.14.2).
 There is no compare-and-swap on that place, so this is Fischer's algorithm: write down a claim, wait longer
-than anybody else's writing can take, and go on only where the claim still stands. A claim is void after half
-a minute, so that one who died with it stops nobody. It is also a rehearsal: where nothing can be written,
-that is known before the refresh token is used up.
+than anybody else's writing can take, and go on only where the claim still stands. A claim is void after a
+minute and a half, so that one who died with it stops nobody for long; no renewal may take longer. It is also
+a rehearsal: where nothing can be written, that is known before the refresh token is used up.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ import random
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Protocol
 
-LASTS = 30.0
+LASTS = 90.0
 _SETTLES = 1.0
 _LOOK_AGAIN = 0.5
-_MOST_LOOKS = 120
+_MOST_LOOKS = 240
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,20 +87,22 @@ class Turns:
         self._clock = clock
         self._wall_clock = wall_clock
         self._sleep = sleep
+        self._ours: Claim | None = None
 
     def wait(self, of: str, *, is_moot: Callable[[], bool]) -> None:
         """Wait until it is our turn to redeem the refresh token *of*, or *is_moot* says that no one need.
 
-        Whoever waited for longer than several claims can last goes on all the same.
+        Whoever waited for longer than a claim lasts goes on all the same.
         """
         for _ in range(_MOST_LOOKS):
             if is_moot() or self._claimed(of):
                 return
             self._sleep(_LOOK_AGAIN * random.uniform(0.5, 1.5))  # noqa: S311 - to keep apart, not to hide
 
-    def give_up(self, of: str) -> None:
-        """Let another one try at once."""
-        self._store.save_claim(Claim(of=of, by="", at=self._wall_clock()))
+    def give_up(self) -> None:
+        """Let another one try at once, unless it is somebody else's turn by now."""
+        if self._ours is not None and self._store.load_claim() == self._ours:
+            self._store.save_claim(replace(self._ours, by=""))
 
     def _claimed(self, of: str) -> bool:
         began = self._clock()
@@ -110,4 +112,7 @@ class Turns:
         claim = Claim(of=of, by=secrets.token_hex(8), at=self._wall_clock())
         self._store.save_claim(claim)
         self._sleep(max(_SETTLES, 3 * (self._clock() - began)))
-        return self._store.load_claim() == claim
+        if self._store.load_claim() != claim:
+            return False
+        self._ours = claim
+        return True

@@ -8,6 +8,7 @@ from airflow.sdk import Connection
 
 from airflow_provider_visma.exceptions import VismaConnectionConfigError
 from airflow_provider_visma.hooks._orbit_settings import OrbitSettings
+from airflow_provider_visma.protocols.turns import LASTS
 
 EXTRA = {
     "redirect_uri": "https://airflow.example.com/visma/orbit/callback",
@@ -73,7 +74,7 @@ def test_a_process_has_one_source_for_a_connection_whose_way_out_is_the_latest()
     first, second = read(**EXTRA), read(**EXTRA, proxy="http://proxy.example.com:3128")
     source = first.token_source()
     assert second.token_source() is source
-    assert source.open_client == second.open_client
+    assert source.open_client == second._open_token_client
     assert read("another", **EXTRA).token_source() is not source
 
 
@@ -81,3 +82,12 @@ def test_no_secret_is_shown() -> None:
     settings = read(**EXTRA)
     assert "canary" not in repr(settings)
     assert "canary" not in repr(settings.token_source())
+
+
+def test_a_renewal_ends_within_the_turn_that_it_has() -> None:
+    for timeout, wait in [(600, 60.0), (30, 30.0)]:
+        with read(timeout=timeout).token_source().open_client() as client:
+            told = client.timeout
+        assert told.read == wait
+        assert told.connect is not None
+        assert told.connect + wait < LASTS
