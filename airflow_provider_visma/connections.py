@@ -78,7 +78,8 @@ DIALOG: dict[str, Any] = {
         ),
         "import_dag": _optional(
             "Import DAG",
-            "The DAG that brings them; the integration screen shows and starts it. Default nmbrs_to_dialog.",
+            "The DAG that brings them; the integration screen shows and starts it. For dialog_default it is"
+            " nmbrs_to_dialog where this is empty.",
         ),
         **_NETWORK_FIELDS,
     },

@@ -17,8 +17,9 @@ in Dialog (**plan**), asks for approval under *Required actions* where more than
 change or many would lose a field (**approve**), and writes it (**import**). The files of a run, the report
 of who was set aside and why among them, are under `destination`, one folder per run.
 
-Importing makes a user known to Dialog, not ready to use it: inviting or linking is done in Dialog, and
-from then on changes in Nmbrs no longer reach the user. Nobody is ever removed.
+Importing makes a user known to Dialog, not ready to use it: inviting or linking is done on the screen
+*Dialog* in Airflow's navigation, and from then on changes in Nmbrs no longer reach the user. Nobody is ever
+removed.
 
 Connections: `nmbrs_default`, `dialog_default`. Running it twice changes nobody.
 """

@@ -8,6 +8,8 @@ import re
 from pathlib import Path
 
 import pytest
+from airflow.models.connection import Connection
+from airflow.utils.session import create_session
 from fastapi.testclient import TestClient
 
 from tests.integration.dialog_world import Import, change_user, person, user_of
@@ -280,6 +282,30 @@ def test_every_control_of_the_list_has_a_name(anna: TestClient) -> None:
             continue
         named = re.search(r'id="([^"]+)"', control)
         assert "aria-label=" in control or (named and named[1] in ids), control
+
+
+def test_the_enter_key_in_the_list_acts_on_nobody(anna: TestClient) -> None:
+    forms = re.findall(r"<form.*?</form>", anna.get(f"{ROOT}/users").text, re.DOTALL)
+    for form in forms:
+        (first, *_) = re.findall(r"<button[^>]*>", form)
+        assert "formaction" not in first
+        assert "name=" not in first
+
+
+def test_a_connection_in_airflows_database_leads_to_dialog_as_well(
+    anna: TestClient, dialog: SandboxProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "server")  # as Airflow's own API server does
+    monkeypatch.delenv("AIRFLOW_CONN_DIALOG_DEFAULT")
+    there = dialog.connections()[CONN_ID]
+    with create_session() as session:
+        session.add(
+            Connection(conn_id="kept", conn_type="dialog", host=there["host"], password=there["password"])
+        )
+
+    page = anna.get("/visma/dialog/kept/users").text
+
+    assert "Users 1 to 50 of 121" in text_of(page)
 
 
 def test_another_systems_connection_has_no_such_page(anna: TestClient) -> None:
