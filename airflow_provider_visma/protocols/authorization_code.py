@@ -29,6 +29,7 @@ from airflow_provider_visma.protocols.token_endpoint import Refusals, TokenAnswe
 _LONGEST_ADDRESS = 8192
 _ERROR_CODE = re.compile(r"[a-z_]{1,40}")
 _CLOCKS_APART = 60.0
+_LAST_MOMENT = 253_402_300_799.0  # of the year 9999
 
 CLIENT_REFUSALS: Refusals = {
     "invalid_client": (
@@ -126,8 +127,8 @@ class Session:
         return (
             isinstance(self.access_token, str)
             and isinstance(self.refresh_token, str | None)
-            and isinstance(self.expires_at, int | float | None)
-            and isinstance(self.obtained_at, int | float)
+            and (self.expires_at is None or _is_moment(self.expires_at))
+            and _is_moment(self.obtained_at)
             and isinstance(self.seed, str)
         )
 
@@ -222,6 +223,10 @@ def session_from(answer: TokenAnswer, *, asked_at: float) -> Session:
         expires_at=None if answer.lifetime is None else asked_at + max(answer.lifetime, 0.0),
         obtained_at=asked_at,
     )
+
+
+def _is_moment(seconds: object) -> bool:
+    return isinstance(seconds, int | float) and 0 <= seconds <= _LAST_MOMENT
 
 
 def _query(address: str) -> str:

@@ -28,6 +28,7 @@ Refusals = Mapping[str, tuple[type[VismaPermanentError], str]]
 _OPERATION = "token"
 _HEADER_SAFE = re.compile(r"[\x21-\x7e]+")
 _ERROR_CODE = re.compile(r"[a-z_]{1,40}")
+_LONGEST_LIFETIME = 10 * 365 * 86400.0
 _SCOPES = re.compile(r"[\w:./ -]{1,4000}", re.ASCII)
 
 
@@ -66,6 +67,9 @@ def request_token(
             response = client.post(token_url, data=dict(form))
     except httpx.HTTPError as error:
         raise network_error(error, system=system or "", operation=_OPERATION) from None
+    except VismaError as error:  # the answer passes a bound; without a name it would seem to be the call's
+        error.system, error.operation = error.system or system, error.operation or _OPERATION
+        raise
     answer = _json_object(response)
     if response.status_code != httpx.codes.OK:
         raise _refusal(response, answer, system=system or "", refusals=refusals)
@@ -131,4 +135,4 @@ def _seconds(told: Any) -> float | None:
         seconds = float(told)
     except (TypeError, ValueError):
         return None
-    return seconds if math.isfinite(seconds) else None
+    return min(seconds, _LONGEST_LIFETIME) if math.isfinite(seconds) else None

@@ -174,6 +174,11 @@ class TestRedeemCode:
         session, _ = redeem(httpx.Response(200, text=body))
         assert session.expires_at is None
 
+    def test_takes_a_lifetime_beyond_all_measure_for_ten_years(self) -> None:
+        session, _ = redeem(httpx.Response(200, json=ISSUED | {"expires_in": 1e300}))
+        assert session.expires_at == 1000.0 + 10 * 365 * 86400
+        assert Session.from_json(session.to_json()) == session
+
     @pytest.mark.parametrize(
         ("answer", "kind", "said"),
         [
@@ -203,6 +208,11 @@ class TestRedeemCode:
             ),
             (httpx.Response(502, text="canary-body"), VismaUnavailableError, "status 502"),
             (httpx.ReadTimeout("canary-body"), VismaUnavailableError, "ReadTimeout"),
+            (
+                VismaContentError("the answer is larger than 9 bytes"),
+                VismaContentError,
+                "token: the answer is",
+            ),
         ],
     )
     def test_names_the_refusal_and_repeats_nothing_else(
@@ -238,6 +248,9 @@ class TestSession:
             '{"access_token": "canary"}',
             '{"access_token": 1, "refresh_token": null, "expires_at": null, "obtained_at": 1}',
             '{"access_token": "a", "refresh_token": null, "expires_at": "soon", "obtained_at": 1}',
+            '{"access_token": "a", "refresh_token": null, "expires_at": 1e13, "obtained_at": 1}',
+            '{"access_token": "a", "refresh_token": null, "expires_at": null, "obtained_at": NaN}',
+            '{"access_token": "a", "refresh_token": null, "expires_at": null, "obtained_at": -1e13}',
             "[" * 100_000,
         ],
     )
