@@ -73,6 +73,8 @@ class ListRequest:
         body: dict[str, Any] = {"filter": self._filter, "order": self._order}
         if wanted is not None:
             body["page"] = {"size": wanted.size, "number": wanted.number}
+        elif self._may_drop_order:  # nobody asked for one, and what comes at once cannot move
+            del body["order"]
         # What is empty is left out: there is no telling what an empty order does.
         body = {name: value for name, value in body.items() if value}
         return OrbitCall.of(self._method, body, conn_id=self._conn_id)

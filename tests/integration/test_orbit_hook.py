@@ -113,6 +113,12 @@ def test_a_list_known_to_come_whole_is_asked_for_once(orbit: Orbit) -> None:
     assert "page" not in orbit.asked("assettypes.list")[0]["note"]["asked"]
 
 
+def test_a_list_known_to_come_whole_needs_no_order(orbit: Orbit) -> None:
+    orbit.sandbox.settings(orbit_order="refused")
+    assert sorted(read(orbit, "assettypes", paged=False)) == orbit.ids("assettypes")
+    assert sorted(aread(orbit, "assettypes", paged=False)) == orbit.ids("assettypes")
+
+
 def test_a_filter_and_an_order_go_along(orbit: Orbit) -> None:
     rows = orbit.sandbox.orbit_rows("projects")
     wanted = sorted(rows, key=lambda row: row["name"], reverse=True)
