@@ -60,7 +60,7 @@ class OrbitHook(BaseHook):
         self._client: httpx.Client | None = None
         self._opening = threading.Lock()
         self._aclient: httpx.AsyncClient | None = None
-        self._is_awaited = False
+        self._aopening: asyncio.Lock | None = None  # while it is in an async with
         self._first_pages: dict[str, int] = {}
 
     def __enter__(self) -> Self:
@@ -70,11 +70,11 @@ class OrbitHook(BaseHook):
         self.close()
 
     async def __aenter__(self) -> Self:
-        self._is_awaited = True
+        self._aopening = asyncio.Lock()
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        self._is_awaited = False
+        self._aopening = None
         client, self._aclient = self._aclient, None
         if client is not None:
             await client.aclose()
@@ -242,18 +242,20 @@ class OrbitHook(BaseHook):
     @asynccontextmanager
     async def _alent(self) -> AsyncIterator[httpx.AsyncClient]:
         """Lend the client of the ``async with``, or one for this use alone."""
-        if self._aclient is not None:
-            yield self._aclient
+        if self._aopening is None:
+            async with await self._aopened() as client:
+                yield client
             return
+        async with self._aopening:  # or each of many that begin at once would open one
+            if self._aclient is None:
+                self._aclient = await self._aopened()
+            client = self._aclient
+        yield client
+
+    async def _aopened(self) -> httpx.AsyncClient:
         if "settings" not in self.__dict__:
             connection = await get_async_connection(self.orbit_conn_id, hook=self)
             extra = await get_async_extra_dejson(connection)
             self.settings = OrbitSettings.read(connection, extra=extra)
         auth = BearerAuth(self.settings.token_source())
-        client = await asyncio.to_thread(self.settings.open_async_client, auth=auth)  # reads the trust store
-        if self._is_awaited:
-            self._aclient = client
-            yield client
-            return
-        async with client:
-            yield client
+        return await asyncio.to_thread(self.settings.open_async_client, auth=auth)  # reads the trust store

@@ -23,6 +23,8 @@ from airflow_provider_visma.exceptions import (
     VismaUnavailableError,
     VismaUnknownOutcomeError,
 )
+from airflow_provider_visma.hooks._orbit_settings import OrbitSettings
+from airflow_provider_visma.protocols.http import httpx
 from tests.integration.orbit_world import Orbit, change_connection
 from visma_sandbox import credentials
 
@@ -277,3 +279,23 @@ def test_the_loop_is_free_while_a_list_is_read(orbit: Orbit) -> None:
     assert all(ids == orbit.ids() for ids in found)
     numbers = [entry["note"]["asked"]["page"]["number"] for entry in orbit.asked("projects.list")]
     assert numbers != [1, 1, 2, 3, 4] * 20  # as they would be one after another
+
+
+def test_many_that_are_awaited_at_once_share_one_client(
+    orbit: Orbit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[httpx.AsyncClient] = []
+    plain = OrbitSettings.open_async_client
+
+    def open_one(settings: OrbitSettings, *arguments: Any, **more: Any) -> httpx.AsyncClient:
+        opened.append(plain(settings, *arguments, **more))
+        return opened[-1]
+
+    monkeypatch.setattr(OrbitSettings, "open_async_client", open_one)
+
+    async def run() -> None:
+        async with orbit.hook() as hook:
+            await asyncio.gather(*(hook.acall("users.me") for _ in range(5)))
+
+    asyncio.run(run())
+    assert [client.is_closed for client in opened] == [True]
