@@ -31,7 +31,7 @@ _METHOD = re.compile(r"[a-z][a-z0-9_]{0,60}\.[a-z][a-z0-9_]{0,60}", re.IGNORECAS
 _READS = frozenset({"list", "get", "getvariable", "detail", "context", "me"})
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 _NOT_CARRIED_OUT = (400, 401, 403, 404, 405, 406, 409, 410, 412, 413, 415, 422, 429)
-_ERROR_KEYS = ("error", "errors", "err")
+ERROR_KEYS = ("error", "errors", "err")
 _SHORT_CODE = re.compile(r"[A-Za-z0-9_.-]{1,40}")
 _LONGEST_REASON = 2000
 _LOOK = "Look in Orbit whether it was carried out before it is sent again."
@@ -138,7 +138,7 @@ class OrbitCall:
             answer = json.loads(content, parse_float=Decimal, parse_constant=_no_number)
         except (ValueError, RecursionError):
             raise self._unusable("the answer is not JSON") from None
-        if isinstance(answer, dict) and "id" not in answer and any(answer.get(key) for key in _ERROR_KEYS):
+        if _is_error(answer):
             raise self._said(answer, content)
         return answer
 
@@ -168,9 +168,9 @@ class OrbitCall:
         unknown.reason = error.reason
         return unknown
 
-    def _said(self, answer: Mapping[str, Any], content: bytes) -> VismaError:
+    def _said(self, answer: Any, content: bytes) -> VismaError:
         """Return the error for a refusal that came with a status of success."""
-        told = next((answer[key] for key in _ERROR_KEYS if answer.get(key)), None)
+        told = next((answer[key] for key in ERROR_KEYS if answer.get(key)), None) if answer else None
         code = told if isinstance(told, str) and _SHORT_CODE.fullmatch(told) else None
         error = self._wrong("the service answered with an error", code=code, advice=_ADVICE[400])
         error.reason = content.decode("utf-8", "replace")[:_LONGEST_REASON]
@@ -212,6 +212,16 @@ def is_refusal(error: VismaError) -> bool:
 def may_be_refusal(error: VismaError) -> bool:
     """Return whether the request may be what is wrong: some services fail over a field they do not know."""
     return is_refusal(error) or error.code == "HTTP 500"
+
+
+def _is_error(answer: Any) -> bool:
+    """Return whether an answer with a status of success says that there was none."""
+    if not isinstance(answer, dict):
+        return answer is False
+    # Of a row it may be a field.
+    return not answer.get("id") and (
+        answer.get("success") is False or any(answer.get(key) for key in ERROR_KEYS)
+    )
 
 
 def _is_html(headers: Mapping[str, str], content: bytes) -> bool:

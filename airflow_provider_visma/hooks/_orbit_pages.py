@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_visma.exceptions import VismaContentError, VismaError
+from airflow_provider_visma.hooks._orbit_calls import ERROR_KEYS
 
 Row = dict[str, Any]
 
@@ -61,7 +62,9 @@ def page_of(answer: Any, *, asked: int) -> Page:
     """
     shown_size = None
     if isinstance(answer, dict):
-        lists = [value for value in answer.values() if isinstance(value, list)]
+        lists = [
+            value for name, value in answer.items() if isinstance(value, list) and name not in ERROR_KEYS
+        ]
         if len(lists) != 1:
             raise VismaContentError(
                 f"an object with {len(lists)} lists in it came where a list was expected",

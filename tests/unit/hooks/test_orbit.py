@@ -195,6 +195,8 @@ def test_a_change_may_be_answered_with_nothing(status: int) -> None:
         ({"errors": [{"title": CANARY}]}, None),
         ({"error": {"message": CANARY}}, None),
         ({"error": CANARY}, None),
+        ({"id": None, "errors": [{"title": CANARY}]}, None),
+        ({"success": False, "message": CANARY}, None),
     ],
 )
 def test_an_error_that_comes_as_a_success_is_an_error(answer: dict[str, Any], code: str | None) -> None:
@@ -203,6 +205,11 @@ def test_an_error_that_comes_as_a_success_is_an_error(answer: dict[str, Any], co
     assert error.code == code
     assert CANARY not in str(error)
     assert CANARY in (error.reason or "")
+
+
+@pytest.mark.parametrize("method", ["projects.get", "projects.set"])
+def test_false_says_that_nothing_was_done(method: str) -> None:
+    assert type(problem(method, 200, b"false")) is VismaRequestError
 
 
 def test_a_row_with_a_field_called_error_is_a_row() -> None:

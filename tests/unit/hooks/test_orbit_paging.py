@@ -312,6 +312,11 @@ def test_a_list_in_an_object_is_found_under_any_name(key: str) -> None:
     assert (page.rows, page.shown_size, page.is_last) == ([{"id": 1}], 20, True)
 
 
+def test_a_list_beside_which_stands_that_there_are_no_errors_is_found() -> None:
+    page = Service([]).request().page({"data": [{"id": 1}], "errors": []}, Ask(1, 50))
+    assert page.rows == [{"id": 1}]
+
+
 @pytest.mark.parametrize("error", [VismaNotFoundError("no", code="HTTP 404"), REFUSED])
 def test_a_page_further_on_that_is_refused_is_an_error(error: VismaError) -> None:
     service = Service(list(range(60)))
