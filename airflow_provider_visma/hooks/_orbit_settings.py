@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 SYSTEM = "Teamleader Orbit"
 DEFAULT_HOST = "https://api.orbit.teamleader.eu"
+
+# An address becomes part of a content security policy, where a semicolon or a space would begin another rule.
+_HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
 
 # All of it within a turn (:mod:`airflow_provider_visma.protocols.turns`): when that is over, the next one
 # redeems the same refresh token.
@@ -136,12 +140,14 @@ def _address(settings: ConnectionSettings, key: str, default: str) -> str:
     address = _text(settings, key) or default
     try:
         parts = urlsplit(address)
-        usable = not address or (parts.scheme in ("http", "https") and bool(parts.hostname))
+        usable = not address or (
+            parts.scheme in ("http", "https") and bool(_HOST.fullmatch(parts.netloc)) and parts.port != 0
+        )
     except ValueError:
         usable = False
-    if not usable or "#" in address:
+    if not usable or "#" in address or not address.isprintable():
         raise VismaConnectionConfigError(
-            f"the connection's extra {key} is not an address",
+            f"the connection's {f'extra {key}' if _text(settings, key) else 'host'} is not an address",
             system=SYSTEM,
             conn_id=settings.conn_id,
             advice="Leave it empty, or write it like https://airflow.example.com/visma/orbit/callback.",

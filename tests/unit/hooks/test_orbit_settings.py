@@ -56,7 +56,19 @@ def test_the_extras_say_what_differs() -> None:
 
 @pytest.mark.parametrize("key", ["redirect_uri", "authorize_url", "connect_url"])
 @pytest.mark.parametrize(
-    "address", ["javascript:alert(1)", "airflow.example.com", "https://", "http://[::1", "https://a/#b"]
+    "address",
+    [
+        "javascript:alert(1)",
+        "airflow.example.com",
+        "https://",
+        "http://[::1",
+        "https://a/#b",
+        "https://a; frame-ancestors *",
+        "https://user:password@a/",
+        "https://a:99999/",
+        "https://例え.jp/",
+        "https://a/\x07",
+    ],
 )
 def test_what_is_no_address_is_named(key: str, address: str) -> None:
     with pytest.raises(VismaConnectionConfigError, match=f"extra {key} is not an address"):
@@ -68,6 +80,13 @@ def test_the_session_goes_by_what_the_connection_is_and_not_by_its_id() -> None:
     assert read("made_up_by_a_test").token_key == key
     assert read(scope="x", redirect_uri=EXTRA["redirect_uri"], refresh_token="r").token_key == key
     assert len({key, read(login="another").token_key, read(account="second").token_key}) == 3
+
+
+@pytest.mark.parametrize(
+    "address", ["http://[::1]:8080/a", "https://a.example:443/x?y=z", "http://localhost"]
+)
+def test_an_address_may_name_a_port_and_a_query(address: str) -> None:
+    assert read(authorize_url=address).client.authorize_url == address
 
 
 def test_a_process_has_one_source_for_a_connection_whose_way_out_is_the_latest() -> None:
