@@ -38,7 +38,8 @@ class OrbitSettings:
     """A ``teamleader_orbit`` connection, read and checked.
 
     :param token_key: the Variable of the session: it goes by what the connection is, so that two ids of
-        one connection share it, and so does Airflow's test, which makes up an id.
+        one connection share it, and so does Airflow's test, which makes up an id. Whoever changes where
+        tokens are sent to gets no session that was begun elsewhere.
     :param seed: a refresh token in the connection itself.
     """
 
@@ -66,7 +67,7 @@ class OrbitSettings:
             scope=_text(settings, "scope"),
             system=SYSTEM,
         )
-        key = token_key(settings.base_url, client_id, _text(settings, "account"))
+        key = token_key(settings.base_url, client.token_url, client_id, _text(settings, "account"))
         return cls(settings, client, key, _text(settings, "refresh_token") or None)
 
     def open_client(self, limits: HttpLimits | None = None, auth: httpx.Auth | None = None) -> httpx.Client:

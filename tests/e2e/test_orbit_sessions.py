@@ -30,9 +30,9 @@ def signed_in(airflow: AirflowStack, sandbox: SandboxProcess) -> Iterator[None]:
         assert "Signed in." in login.stdout.read()
     yield
     connection = sandbox.connections()[CONN_ID]
-    with airflow.at_terminal(
-        "variables", "delete", token_key(connection["host"], connection["login"], "")
-    ) as deleting:
+    host = connection["host"]
+    key = token_key(host, f"{host}/oauth2/access_token", connection["login"], "")
+    with airflow.at_terminal("variables", "delete", key) as deleting:
         deleting.communicate()
     assert deleting.returncode == 0
 

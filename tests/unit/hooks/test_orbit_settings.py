@@ -79,7 +79,8 @@ def test_the_session_goes_by_what_the_connection_is_and_not_by_its_id() -> None:
     key = read().token_key
     assert read("made_up_by_a_test").token_key == key
     assert read(scope="x", redirect_uri=EXTRA["redirect_uri"], refresh_token="r").token_key == key
-    assert len({key, read(login="another").token_key, read(account="second").token_key}) == 3
+    others = read(login="another"), read(account="second"), read(connect_url=EXTRA["connect_url"])
+    assert len({key, *(other.token_key for other in others)}) == 4
 
 
 @pytest.mark.parametrize(
