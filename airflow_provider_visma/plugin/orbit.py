@@ -26,6 +26,8 @@ from airflow_provider_visma.protocols.authorization_code import Session
 
 router = APIRouter(prefix="/orbit")
 
+_OTHER_PROBLEM: Final = "orbit.problem.other"
+
 State = Literal["signed_in", "ends", "ended", "from_connection", "none", "unreadable", "unusable"]
 _KINDS: Final[dict[State, str]] = {
     "signed_in": "good",
@@ -88,7 +90,7 @@ def page(request: Request, user: Reader) -> HTMLResponse:
     )
 
 
-@router.post("/{conn_id}/sign-in", name="orbit_begin")
+@router.post("/{conn_id:path}/sign-in", name="orbit_begin")
 def begin(request: Request, conn_id: str, user: Editor, form: PostedForm) -> RedirectResponse:
     """Send the browser to Orbit."""
     try:
@@ -111,7 +113,7 @@ def finish(request: Request, user: Reader, form: PostedForm) -> RedirectResponse
     return _finished(request, str(form.get("address", "")), user)
 
 
-@router.post("/{conn_id}/check", name="orbit_check")
+@router.post("/{conn_id:path}/check", name="orbit_check")
 def check(request: Request, conn_id: str, user: Editor, form: PostedForm) -> RedirectResponse:
     """Ask Orbit whether it accepts the session, which is renewed first where a task would renew it."""
     try:
@@ -124,12 +126,12 @@ def check(request: Request, conn_id: str, user: Editor, form: PostedForm) -> Red
     notice = (
         Notice("done", "orbit.checked", {"conn_id": conn_id})
         if accepted
-        else Notice("problem", "orbit.problem.other", {"reason": said})
+        else Notice("problem", _OTHER_PROBLEM, {"reason": said})
     )
     return redirect(request, "orbit_page", notice=notice)
 
 
-@router.post("/{conn_id}/sign-out", name="orbit_sign_out")
+@router.post("/{conn_id:path}/sign-out", name="orbit_sign_out")
 def sign_out(request: Request, conn_id: str, user: Editor, form: PostedForm) -> RedirectResponse:
     """Forget the session."""
     try:
@@ -161,9 +163,9 @@ def _finished(request: Request, answer: str, user: BaseUser) -> RedirectResponse
 
 def _problem(error: VismaError) -> Notice:
     key = f"orbit.problem.{error.code}"
-    if key in texts.TEXTS[texts.ENGLISH]:
+    if key in texts.TEXTS[texts.ENGLISH] and key != _OTHER_PROBLEM:
         return Notice("problem", key)
-    return Notice("problem", "orbit.problem.other", {"reason": str(error)})
+    return Notice("problem", _OTHER_PROBLEM, {"reason": str(error)})
 
 
 def _card(connection: ListedConnection) -> Card:

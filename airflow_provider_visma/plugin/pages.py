@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import cache, partial
 from typing import Any, Final, Literal
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
 from fastapi import Request
@@ -101,7 +101,7 @@ def redirect(request: Request, name: str, *, notice: Notice | None = None, **par
 def path(request: Request, name: str, /, **params: Any) -> str:
     """Return the path of a route, below wherever Airflow is."""
     # Airflow's own routes would be searched by `request.url_for`: the outermost application counts there.
-    return pages_root(request) + str(request.app.url_path_for(name, **params))
+    return pages_root(request) + quote(request.app.url_path_for(name, **params))
 
 
 def pages_root(request: Request) -> str:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from urllib.parse import parse_qs, urlsplit
 
@@ -9,7 +10,7 @@ from airflow.models.variable import Variable
 from fastapi.testclient import TestClient
 
 from airflow_provider_visma import orbit_sign_in
-from tests.unit.plugin.conftest import BASE_URL, audit_log
+from tests.unit.plugin.conftest import BASE_URL, audit_log, csrf_of
 from tests.unit.plugin.orbit_connection import CONN_ID, add_connection, post, shown, store, stored
 
 Browser = Callable[..., TestClient]
@@ -81,6 +82,16 @@ def test_a_connection_without_a_session_says_so(anna: TestClient) -> None:
     assert f"{BASE_URL}/visma/orbit/callback" in page
 
 
+@pytest.mark.parametrize("conn_id", ["of/a/team", "a#b", "a:b", "a\\b", "a.b-c(1)!", "één", "finish"])
+def test_an_id_may_hold_whatever_airflow_lets_it_hold(anna: TestClient, conn_id: str) -> None:
+    add_connection(conn_id)
+    page = anna.get("/visma/orbit").text
+    (address,) = re.findall(r'action="([^"]+/sign-in)"', page)
+    answer = anna.post(address, data={"csrf_token": csrf_of(page)}, headers={"origin": BASE_URL})
+    assert answer.headers["location"].startswith("https://orbit.example/")
+    assert audit_log()[0][2] == json.dumps({"conn_id": conn_id})
+
+
 def test_sign_in_sends_the_browser_to_orbit(anna: TestClient) -> None:
     add_connection()
     answer = post(anna, f"/{CONN_ID}/sign-in")
@@ -127,6 +138,12 @@ def test_a_state_is_worth_something_once_and_only_to_who_began(anna: TestClient,
     assert "somebody else began" in shown(carla, carla.get("/visma/orbit/callback", params=query))
     assert "access was denied in Orbit" in shown(anna, anna.get("/visma/orbit/callback", params=query))
     assert "used before" in shown(anna, anna.get("/visma/orbit/callback", params=query))
+
+
+def test_an_error_of_any_name_is_said(anna: TestClient) -> None:
+    add_connection()
+    query = {"error": "other", "state": state_of(post(anna, f"/{CONN_ID}/sign-in").headers["location"])}
+    assert "did not sign you in [other]" in shown(anna, anna.get("/visma/orbit/callback", params=query))
 
 
 def test_the_pasted_address_is_taken_as_the_callback_is(anna: TestClient) -> None:
