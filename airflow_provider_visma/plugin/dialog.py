@@ -16,6 +16,7 @@ from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
+from airflow_provider_visma.dialog_import.rules import SetAsideReason
 from airflow_provider_visma.exceptions import VismaError
 from airflow_provider_visma.plugin import audit, dialog_reports, dialog_runs
 from airflow_provider_visma.plugin.access import Editor, PostedForm, Reader, may
@@ -197,6 +198,7 @@ def _overview(
         run=_run_of(dag),
         report=report,
         counts=counts,
+        known_reasons=frozenset(SetAsideReason),
         aside=dialog_reports.set_aside(report.manifest) if report else (),
     )
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from airflow.utils.state import DagRunState, TaskInstanceState
 from fastapi.testclient import TestClient
 
+from airflow_provider_visma.dialog_import.moves import MoveOutcome
+from airflow_provider_visma.dialog_import.rules import SetAsideReason
 from airflow_provider_visma.nmbrs_records import EmployeeFunction
+from airflow_provider_visma.plugin import texts
+from airflow_provider_visma.plugin.dialog_runs import Readiness
 from tests.integration.dialog_world import PEOPLE, Import, person
 from tests.unit.plugin.conftest import audit_log
 from tests.unit.plugin.dialog_screen import (
@@ -26,6 +30,8 @@ from tests.unit.plugin.dialog_screen import (
     text_of,
 )
 from visma_sandbox.client import SandboxProcess
+
+WHY_NOT = ({*get_args(Readiness)} - {"ready"}) | {"forbidden", "underway", "refused"}
 
 
 @pytest.fixture(autouse=True)
@@ -127,6 +133,26 @@ def test_counts_remain_where_the_files_of_an_import_cannot_be_read(
 
     assert "set_aside.jsonl, which cannot be read from here" in text_of(anna.get(ROOT).text)
     assert "missing.json cannot be read from here" in text_of(anna.get(f"{ROOT}/lists").text)
+
+
+@pytest.mark.usefixtures("dag")
+def test_a_reason_that_this_version_does_not_know_is_shown_as_it_is(
+    anna: TestClient, report: dict[str, Any]
+) -> None:
+    add_run("last-night", report={**report, "set_aside": {"born_tomorrow": 3}})
+    assert "3: for another reason: born_tomorrow" in text_of(anna.get(ROOT).text)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *(f"dialog.aside.{reason}{advice}" for reason in SetAsideReason for advice in ("", ".advice")),
+        *(f"dialog.outcome.{outcome}" for outcome in MoveOutcome if outcome is not MoveOutcome.DONE),
+        *(f"dialog.start.{why}" for why in sorted(WHY_NOT)),
+    ],
+)
+def test_whatever_can_come_of_something_has_words(key: str) -> None:
+    assert all(key in texts.TEXTS[language] for language in texts.LANGUAGES)
 
 
 @pytest.mark.usefixtures("dag")
