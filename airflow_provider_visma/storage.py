@@ -61,9 +61,17 @@ class Publication:
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
-        self._staging_parent.mkdir(parents=True, exist_ok=True)
-        self._remove_leftovers()
-        self._directory, self._claim = self._claimed_directory()
+        try:
+            self._staging_parent.mkdir(parents=True, exist_ok=True)
+            self._remove_leftovers()
+            self._directory, self._claim = self._claimed_directory()
+        except OSError as error:
+            raise VismaStorageError(
+                f"nothing can be written to {self._staging_parent}"
+                f" ({type(error).__name__}: {error.strerror or 'failed'})",
+                operation=str(self.folder),
+                advice="Nothing was begun. Look whether the worker may write there and has room.",
+            ) from error
         self._main_thread = threading.current_thread() is threading.main_thread()
         if self._main_thread:
             self._previous_handler = signal.signal(signal.SIGTERM, self._terminate)

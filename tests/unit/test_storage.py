@@ -181,6 +181,15 @@ def test_a_destination_that_fails_is_a_transient_error_without_a_manifest(
     assert visible(folder) == []
 
 
+def test_a_place_that_cannot_be_written_to_is_said_before_anything_is_begun(
+    folder: ObjectStoragePath, tmp_path: Path
+) -> None:
+    (tmp_path / "out").touch()  # where the folder would be, or is staged
+    with pytest.raises(VismaStorageError, match=r"out.*nothing can be written to .*Look whether the worker"):
+        publish(folder, tmp_path / "out", rows=b"1")
+    assert visible(folder) == []
+
+
 def test_published_files_are_as_readable_as_their_folder(tmp_path: Path) -> None:
     folder = ObjectStoragePath(f"file://{tmp_path}/out")
     folder.mkdir()
