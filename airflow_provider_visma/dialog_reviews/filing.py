@@ -131,37 +131,44 @@ class Filing:
         self._is_over = is_over
         self._settled = settled
         self._retry_refused = retry_refused
+        self._unanswered = 0
         self._users: dict[str, ReviewUser | None] = {}
 
     def run(self, reviews: Sequence[Review]) -> Report:
         """File what may be filed; return what became of each."""
         report = Report()
-        unanswered = 0
         for number, review in enumerate(reviews):
             try:
                 line = self._line(review, report)
-                unanswered = 0
             except VismaError as error:
-                unanswered += isinstance(error, VismaUnavailableError | VismaThrottledError)
-                if _stops(error) or unanswered >= _UNANSWERED_IN_A_ROW:
+                self._unanswered += isinstance(error, VismaUnavailableError | VismaThrottledError)
+                if _stops(error) or self._unanswered >= _UNANSWERED_IN_A_ROW:
                     report.fatal, report.not_tried = error, len(reviews) - number
                     break
                 line = Line(review.id, "failed", why=(error.code or type(error).__name__,))
             report.lines.append(line)
+            if line.outcome in ("filed", "refused"):
+                self._unanswered = 0
+            elif self._unanswered >= _UNANSWERED_IN_A_ROW:  # each further one would be in doubt too
+                report.fatal, report.not_tried = _no_answers(), len(reviews) - number - 1
+                break
         return report
 
     def _line(self, review: Review, report: Report) -> Line:
-        user = self._user(review.user_id)
-        aside = why_set_aside(user, states=self._terms.states)
-        if user is None or user.external_id is None or aside is not None:
-            return Line(review.id, "set_aside", why=(aside or "unknown_user",))
-        employee_id = int(user.external_id)
-        entry = self._ledger.entry(employee_id, review.id)
-        outcome, why = self._before(entry, review, report) or self._file(entry, review, employee_id)
+        # The ledger first: what was filed or is in doubt stays so, whatever became of the user.
+        entry = self._ledger.entry(review.id)
+        found = self._before(entry, review, report)
+        if found is None:
+            user = self._user(review.user_id)
+            aside = why_set_aside(user, states=self._terms.states)
+            if user is None or user.external_id is None or aside is not None:
+                return Line(review.id, "set_aside", why=(aside or "unknown_user",))
+            found = self._file_anew(entry, review, int(user.external_id))
+        outcome, why = found
         return Line(
             review.id,
             outcome,
-            employee_id,
+            entry.employee_id,
             why,
             file_name(review) if outcome in ("filed", "in_doubt") else None,
             entry.sha256,
@@ -178,9 +185,8 @@ class Filing:
             return "elsewhere", ()
         if entry.state is State.STARTED:
             entry.give_up()
-        if entry.state is State.IN_DOUBT and (told := self._settled.get(review.id)) is not None:
-            entry.filed(told_by="person") if told == FILED else entry.not_filed(told_by="person")
-            report.settled += 1
+        if entry.state is State.IN_DOUBT:
+            report.settled += self._settle(entry)
         match entry.state:
             case State.IN_DOUBT:
                 return "in_doubt", ("unknown_outcome",)
@@ -188,46 +194,64 @@ class Filing:
                 if review.sha256 and entry.sha256 and review.sha256 != entry.sha256:
                     return "set_aside", ("changed_since_it_was_filed",)
                 return "filed_before", ()
-            case State.REFUSED if not self._is_tried_again(entry, review):
-                return "refused_before", entry.refusal.problems if entry.refusal else ()
         return None
+
+    def _settle(self, entry: Entry) -> bool:
+        """Note what a person found of a review in doubt; return whether they found anything."""
+        told = self._settled.get(entry.review_id)
+        # Airflow gives a retry the same arguments: a finding holds for what was in doubt when it was made.
+        if told is None or entry.was_settled_in(self._owner):
+            return False
+        entry.filed(settled_in=self._owner) if told == FILED else entry.not_filed(settled_in=self._owner)
+        return True
 
     def _is_elsewhere(self, entry: Entry) -> bool:
         other = entry.owner
         same = other is not None and self._owner.is_same_task_instance(other)
         return other is not None and not same and self._is_over(other) is False
 
-    def _is_tried_again(self, entry: Entry, review: Review) -> bool:
+    def _is_tried_again(self, entry: Entry, review: Review, employee_id: int) -> bool:
         refusal = entry.refusal
         return (
             refusal is None
             or self._retry_refused
+            or employee_id != entry.employee_id
             or refusal.terms != self._terms.of_document()
             or refusal.run_id == self._owner.run_id
             or bool(review.sha256 and review.sha256 != entry.sha256)
         )
 
+    def _file_anew(self, entry: Entry, review: Review, employee_id: int) -> tuple[str, tuple[str, ...]]:
+        if entry.state is State.REFUSED and not self._is_tried_again(entry, review, employee_id):
+            return "refused_before", entry.refusal.problems if entry.refusal else ()
+        try:
+            return self._file(entry, review, employee_id)
+        except TakenOverError:
+            return "elsewhere", ()
+
     def _file(self, entry: Entry, review: Review, employee_id: int) -> tuple[str, tuple[str, ...]]:
+        def refuse(sha256: str | None, size: int | None, *problems: str) -> tuple[str, tuple[str, ...]]:
+            entry.begin(employee_id=employee_id, sha256=sha256, size=size, owner=self._owner)
+            entry.refused(Refusal("check", problems, self._terms.of_document(), self._owner.run_id))
+            return "refused", problems
+
         if review.size is not None and review.size > self._terms.max_bytes:
-            return self._refuse(entry, review.sha256, review.size, ("too_large",))
+            return refuse(review.sha256, review.size, "too_large")
         with self._copy() as copy:
             try:
                 self._dialog.download_review(review, copy.write, max_bytes=self._terms.max_bytes)
             except VismaContentError as error:
-                why = (error.code or "unusable_answer",)
-                return self._refuse(entry, review.sha256, review.size, why)
+                return refuse(review.sha256, review.size, error.code or "unusable_answer")
             except VismaNotFoundError:
-                return self._refuse(entry, review.sha256, review.size, ("no_document",))
-            if review.sha256 is not None and copy.sha256 != review.sha256:
+                return refuse(review.sha256, review.size, "no_document")
+            announced = (review.sha256, copy.sha256) if review.sha256 else (review.size, copy.size)
+            if announced[0] not in (None, announced[1]):
                 raise VismaIncompleteAnswerError("the document is not the one that Dialog announced")
             with copy.open() as file:
                 if problems := self._problems(file):
-                    return self._refuse(entry, copy.sha256, copy.size, problems)
-                try:
-                    entry.begin(sha256=copy.sha256, size=copy.size, owner=self._owner)
-                    return self._send(entry, review, employee_id, file)
-                except TakenOverError:
-                    return "elsewhere", ()
+                    return refuse(copy.sha256, copy.size, *problems)
+                entry.begin(employee_id=employee_id, sha256=copy.sha256, size=copy.size, owner=self._owner)
+                return self._send(entry, review, employee_id, file)
 
     def _problems(self, file: BinaryIO) -> tuple[str, ...]:
         return problems_of(
@@ -245,9 +269,10 @@ class Filing:
             self._upload(employee_id, file_name(review), watched)
         except VismaUnknownOutcomeError as error:
             if entry.state is State.IN_DOUBT:
+                self._unanswered += 1
                 return "in_doubt", ("unknown_outcome",)
             entry.not_filed()  # it broke off before the last piece: no service has the whole of it
-            raise VismaTransientError(
+            raise VismaUnavailableError(
                 "the document was not sent to its end", system=error.system, operation=error.operation
             ) from None
         except (TakenOverError, VismaStorageError):
@@ -265,15 +290,14 @@ class Filing:
         entry.filed()
         return "filed", ()
 
-    def _refuse(
-        self, entry: Entry, sha256: str | None, size: int | None, problems: tuple[str, ...]
-    ) -> tuple[str, tuple[str, ...]]:
-        try:
-            entry.begin(sha256=sha256, size=size, owner=self._owner)
-        except TakenOverError:
-            return "elsewhere", ()
-        entry.refused(Refusal("check", problems, self._terms.of_document(), self._owner.run_id))
-        return "refused", problems
+
+def _no_answers() -> VismaError:
+    return VismaUnknownOutcomeError(
+        f"{_UNANSWERED_IN_A_ROW} reviews in a row were sent and got no answer",
+        system="Nmbrs",
+        advice="The rest was not sent. See that Nmbrs answers, look there for the documents that the report"
+        " names as in doubt, and tell what you found with settled.",
+    )
 
 
 def _stops(error: VismaError) -> bool:

@@ -1,9 +1,12 @@
-"""What became of each review: kept for all runs, by Nmbrs domain, employee and review.
+"""What became of each review: kept for all runs, by Nmbrs domain and review.
 
 Every attempt has up to three objects, each written once and never changed: an *intent* before the first byte
 is sent, a *decision* before the last, and an *outcome* after the answer. Without the decision Nmbrs never had
 the whole document, so the review was certainly not filed; with it and without an outcome the review is in
 doubt. Two processes that want to decide the same attempt write the same object, and one of them is refused.
+
+The employee stands in the intent and not in the address: a review stays filed, or in doubt, whomever its user
+is linked to later.
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
 
 _PLAIN = re.compile(r"[A-Za-z0-9_-]{1,80}", re.ASCII)
-_NAME = re.compile(r"(?P<review>[A-Za-z0-9_-]+)\.(?P<number>\d{3,})\.(?P<kind>intent|decision|outcome)\.json")
+_NAME = re.compile(r"(?P<number>\d{3,})\.(?P<kind>intent|decision|outcome)\.json", re.ASCII)
 
 
 class State(StrEnum):
@@ -72,27 +75,27 @@ class Ledger:
     """
 
     def __init__(self, root: ObjectStoragePath, *, domain: str) -> None:
-        # Not a folder of reviews: a quoted dot is no way out of the root.
-        self.folder = root / f"domain={quote(domain, safe='')}"
+        # Part of a host's name, so in any case; quoted, since a slash would be a way out of the root.
+        self.folder = root / f"domain={quote(domain.lower(), safe='')}"
 
-    def entry(self, employee_id: int, review_id: str) -> Entry:
-        """Return what is known of a review of an employee.
+    def entry(self, review_id: str) -> Entry:
+        """Return what is known of a review.
 
         :raises VismaContentError: an object of the ledger is damaged.
         """
-        folder = self.folder / f"employee={employee_id}"
-        key = _key(review_id)
+        folder = self.folder / f"review={_key(review_id)}"
         attempts: dict[int, set[str]] = defaultdict(set)
         for name in write_once.names(folder):
-            if (found := _NAME.fullmatch(name)) and found["review"] == key:
+            if found := _NAME.fullmatch(name):
                 attempts[int(found["number"])].add(found["kind"])
         return Entry(folder, review_id, attempts)
 
 
 class Entry:
-    """What the ledger knows of one review of one employee.
+    """What the ledger knows of one review.
 
     :ivar state: after its last attempt.
+    :ivar employee_id: to whom the last attempt sent it, where one was begun.
     :ivar sha256: of the document of the last attempt, where one was begun.
     """
 
@@ -100,9 +103,11 @@ class Entry:
         self.folder = folder
         self.review_id = review_id
         self.state = State.NEW
+        self.employee_id: int | None = None
         self.sha256: str | None = None
         self.owner: Owner | None = None
         self.refusal: Refusal | None = None
+        self._concluded = sorted(number for number, kinds in attempts.items() if "outcome" in kinds)
         self._last = max(attempts, default=0)
         if self._last:
             self._read_last(attempts[self._last])
@@ -110,7 +115,8 @@ class Entry:
     def _read_last(self, kinds: set[str]) -> None:
         if "intent" in kinds:
             intent = write_once.read(self._path("intent"))
-            self.sha256, self.owner = intent["sha256"], Owner(**intent["owner"])
+            self.employee_id, self.sha256 = intent["employee_id"], intent["sha256"]
+            self.owner = Owner(**intent["owner"])
         if "outcome" in kinds:
             self._read_outcome()
         elif "decision" in kinds:
@@ -142,15 +148,30 @@ class Entry:
             self.state = State.NEW
         return self.state is State.NEW
 
-    def begin(self, *, sha256: str | None, size: int | None, owner: Owner) -> None:
-        """Store that the review is about to be sent, or refused.
+    def was_settled_in(self, owner: Owner) -> bool:
+        """Return whether a person who began this task instance settled an earlier attempt.
+
+        What they found they found before it: they know nothing of an attempt that it made since.
+        """
+        told = (write_once.read(self._path("outcome", number)) for number in self._concluded)
+        return any(each.get("settled_in") == _task_instance(owner) for each in told)
+
+    def begin(self, *, employee_id: int, sha256: str | None, size: int | None, owner: Owner) -> None:
+        """Store that the review is about to be sent to an employee, or refused.
 
         :raises TakenOverError: another process is sending it.
         """
         self._last += 1
-        content = {"review": self.review_id, "sha256": sha256, "size": size, "owner": asdict(owner)}
+        content = {
+            "review": self.review_id,
+            "employee_id": employee_id,
+            "sha256": sha256,
+            "size": size,
+            "owner": asdict(owner),
+        }
         self._create("intent", content)
-        self.sha256, self.owner, self.state = sha256, owner, State.STARTED
+        self.employee_id, self.sha256, self.owner = employee_id, sha256, owner
+        self.state = State.STARTED
 
     def decide(self) -> None:
         """Store that the last piece of the review is about to be sent.
@@ -161,16 +182,16 @@ class Entry:
             self._create("decision", {"decided": "send"})
             self.state = State.IN_DOUBT
 
-    def filed(self, *, told_by: str = "answer") -> None:
+    def filed(self, *, settled_in: Owner | None = None) -> None:
         """Store that Nmbrs has the document.
 
-        :param told_by: ``answer``, or ``person``.
+        :param settled_in: the task instance that a person began to say so; None where Nmbrs answered.
         """
-        self._conclude(State.FILED, {"told_by": told_by})
+        self._conclude(State.FILED, _settlement(settled_in))
 
-    def not_filed(self, *, told_by: str = "answer") -> None:
-        """Store that Nmbrs does not have the document, which may be sent again."""
-        self._conclude(State.NEW, {"told_by": told_by})
+    def not_filed(self, *, settled_in: Owner | None = None) -> None:
+        """Store that Nmbrs does not have the document, which may be sent again; parameters as above."""
+        self._conclude(State.NEW, _settlement(settled_in))
 
     def refused(self, refusal: Refusal) -> None:
         """Store that the review was refused, by Nmbrs or before it was sent; it was begun either way."""
@@ -201,8 +222,8 @@ class Entry:
                 advice="Nothing was filed here; what became of it the ledger tells the next run.",
             ) from None
 
-    def _path(self, kind: str) -> ObjectStoragePath:
-        return self.folder / f"{_key(self.review_id)}.{self._last:03d}.{kind}.json"
+    def _path(self, kind: str, number: int | None = None) -> ObjectStoragePath:
+        return self.folder / f"{number or self._last:03d}.{kind}.json"
 
 
 def _key(review_id: str) -> str:
@@ -210,3 +231,11 @@ def _key(review_id: str) -> str:
     if _PLAIN.fullmatch(review_id):
         return review_id
     return f"sha256-{hashlib.sha256(review_id.encode()).hexdigest()}"
+
+
+def _settlement(owner: Owner | None) -> dict[str, Any]:
+    return {} if owner is None else {"settled_in": _task_instance(owner)}
+
+
+def _task_instance(owner: Owner) -> list[Any]:
+    return [owner.dag_id, owner.task_id, owner.run_id, owner.map_index]

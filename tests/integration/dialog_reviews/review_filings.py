@@ -67,9 +67,9 @@ class Task:
         return {line["review"]: line for line in map(json.loads, path.read_text().splitlines())}
 
     def ledger(self) -> list[str]:
-        """Return the names of all objects of the ledger, without those of reviews."""
+        """Return the names of all objects of the ledger."""
         root = Path(f"{self.folder}/ledger".removeprefix("file://"))
-        return sorted(path.name.partition(".")[2] for path in root.rglob("*.json"))
+        return sorted(path.name for path in root.rglob("*.json"))
 
 
 def execute(

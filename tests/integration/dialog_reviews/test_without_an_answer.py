@@ -35,6 +35,56 @@ def test_an_upload_without_an_answer_is_in_doubt_until_a_person_says_what_they_f
     assert reviews.filed == [(reviews.employees[0], made["sha256"])]
 
 
+def test_what_a_person_found_holds_for_the_attempt_that_they_looked_for_and_for_no_later_one(
+    service: SandboxProcess, reviews: Reviews, task: Task
+) -> None:
+    made = reviews.finish()
+    service.inject("nmbrs", UPLOAD, "hang", seconds=60)
+    with pytest.raises(VismaUnknownOutcomeError):
+        task.run("run-1")
+    found = {made["id"]: "not filed"}
+    service.inject("nmbrs", UPLOAD, "act_then_reset")
+    # Airflow retries the run that a person began with the same arguments, whatever they would find now.
+    for _ in range(3):
+        with pytest.raises(VismaUnknownOutcomeError, match="1 in doubt"):
+            task.run("run-2", settled=found)
+    assert (reviews.sent, len(reviews.filed)) == (2, 1)
+    assert task.run("run-3", settled={made["id"]: "filed"})["filed_before"] == 1
+
+
+@pytest.mark.parametrize("fault", ["act_then_reset", "soap_fault"])
+def test_a_nmbrs_that_answers_nothing_is_not_sent_one_review_after_the_other(
+    service: SandboxProcess, reviews: Reviews, task: Task, fault: str
+) -> None:
+    for _ in range(8):
+        reviews.finish()
+    service.inject("nmbrs", UPLOAD, fault, count=None, **({"code": "9999"} if fault == "soap_fault" else {}))
+    with pytest.raises(VismaUnknownOutcomeError, match="5 reviews in a row"):
+        task.run()
+    assert reviews.sent == 5
+    service.clear_faults()
+    with pytest.raises(
+        VismaUnknownOutcomeError, match="3 reviews were filed, 0 refused, 0 failed, 5 in doubt"
+    ):
+        task.run("run-2")
+
+
+def test_an_upload_that_breaks_off_for_every_review_ends_the_run(
+    service: SandboxProcess, reviews: Reviews, task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(8):
+        reviews.finish(size=500_000)
+
+    def broken(self: Any) -> Any:
+        yield b"AAAA"
+        raise ConnectionResetError
+
+    monkeypatch.setattr("airflow_provider_visma.protocols.soap.Octets.encoded", broken)
+    with pytest.raises(VismaUnavailableError, match="not sent to its end"):
+        task.run()
+    assert reviews.downloaded == 5
+
+
 def test_an_answer_of_the_service_itself_that_it_failed_leaves_doubt(
     service: SandboxProcess, reviews: Reviews, task: Task
 ) -> None:

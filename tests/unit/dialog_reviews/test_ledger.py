@@ -12,6 +12,7 @@ from airflow_provider_visma.exceptions import VismaContentError
 from airflow_provider_visma.upload_ledger.ledger import Owner
 
 OWNER = Owner("dag", "task", "run-1")
+OTHER = Owner("dag", "task", "run-2")
 REFUSAL = Refusal("nmbrs", ("2041",), {"max_bytes": 5}, "run-1")
 
 
@@ -22,12 +23,12 @@ def root(tmp_path: Path) -> ObjectStoragePath:
 
 def entry(root: ObjectStoragePath, review: str = "r1", *, domain: str = "acme") -> Entry:
     """Return what a process that starts now knows."""
-    return Ledger(root, domain=domain).entry(7, review)
+    return Ledger(root, domain=domain).entry(review)
 
 
 def begun(root: ObjectStoragePath) -> Entry:
     found = entry(root)
-    found.begin(sha256="ab", size=2, owner=OWNER)
+    found.begin(employee_id=7, sha256="ab", size=2, owner=OWNER)
     return found
 
 
@@ -56,9 +57,9 @@ def test_what_was_not_filed_may_be_begun_again(root: ObjectStoragePath) -> None:
 
 def test_of_two_that_begin_at_the_same_time_one_is_refused(root: ObjectStoragePath) -> None:
     first, second = entry(root), entry(root)
-    first.begin(sha256="ab", size=2, owner=OWNER)
+    first.begin(employee_id=7, sha256="ab", size=2, owner=OWNER)
     with pytest.raises(TakenOverError):
-        second.begin(sha256="ab", size=2, owner=OWNER)
+        second.begin(employee_id=7, sha256="ab", size=2, owner=OWNER)
 
 
 def test_who_was_given_up_may_not_decide_to_send_the_rest(root: ObjectStoragePath) -> None:
@@ -87,7 +88,7 @@ def test_a_person_who_is_late_does_not_undo_an_answer(root: ObjectStoragePath) -
     quick.decide()
     late = entry(root)
     quick.filed()
-    late.not_filed(told_by="person")
+    late.not_filed(settled_in=OTHER)
     assert late.state is entry(root).state is State.FILED
 
 
@@ -101,7 +102,7 @@ def test_giving_up_twice_is_giving_up(root: ObjectStoragePath) -> None:
 def test_an_answer_that_comes_after_a_person_settled_it_is_kept(root: ObjectStoragePath, found: str) -> None:
     slow = begun(root)
     slow.decide()
-    getattr(entry(root), found)(told_by="person")
+    getattr(entry(root), found)(settled_in=OTHER)
     slow.filed()
     assert entry(root).state is State.FILED
 
@@ -109,27 +110,39 @@ def test_an_answer_that_comes_after_a_person_settled_it_is_kept(root: ObjectStor
 def test_a_late_refusal_does_not_undo_what_a_person_found(root: ObjectStoragePath) -> None:
     slow = begun(root)
     slow.decide()
-    entry(root).filed(told_by="person")
+    entry(root).filed(settled_in=OTHER)
     slow.refused(REFUSAL)
     assert entry(root).state is State.FILED
 
 
 @pytest.mark.parametrize("review", ["../../x", "a/b", "", "x" * 300, "é", "a.001.intent", "CON", "sha256-1"])
-def test_any_id_is_a_name_of_its_own_in_its_employees_folder(root: ObjectStoragePath, review: str) -> None:
+def test_any_id_is_a_folder_of_its_own_in_its_domains(root: ObjectStoragePath, review: str) -> None:
     found = entry(root, review)
-    found.begin(sha256="ab", size=2, owner=OWNER)
+    found.begin(employee_id=7, sha256="ab", size=2, owner=OWNER)
     folder = Path(root.path)
     (written,) = folder.rglob("*.json")
-    assert written.parent == folder / "domain=acme" / "employee=7"
+    assert written.parent.parent == folder / "domain=acme"
     assert entry(root, review).state is State.STARTED
     assert entry(root, f"{review}2").state is State.NEW
 
 
-def test_another_domain_and_another_employee_are_other_ledgers(root: ObjectStoragePath) -> None:
+def test_another_domain_is_another_ledger_and_its_letters_are_not(root: ObjectStoragePath) -> None:
     begun(root).filed()
     assert entry(root, domain="other").state is State.NEW
     assert entry(root, domain="../acme").folder.path.startswith(f"{root.path}/domain=")
-    assert Ledger(root, domain="acme").entry(8, "r1").state is State.NEW
+    assert entry(root, domain="Acme").state is State.FILED
+
+
+def test_what_a_person_found_before_a_run_holds_for_one_attempt_of_it(root: ObjectStoragePath) -> None:
+    mine = begun(root)
+    mine.decide()
+    assert not entry(root).was_settled_in(OWNER)
+    entry(root).not_filed(settled_in=OWNER)
+    second = entry(root)
+    second.begin(employee_id=7, sha256="ab", size=2, owner=OWNER)
+    second.decide()
+    later = entry(root)
+    assert (later.was_settled_in(OWNER), later.was_settled_in(OTHER)) == (True, False)
 
 
 @pytest.mark.parametrize("kind", ["intent", "decision", "outcome"])
@@ -147,7 +160,7 @@ def test_a_damaged_object_stops_everything(root: ObjectStoragePath, kind: str) -
 
 def test_other_files_in_the_folder_are_left_alone(root: ObjectStoragePath) -> None:
     begun(root).filed()
-    (folder,) = Path(root.path).rglob("employee=7")
+    (folder,) = Path(root.path).rglob("review=r1")
     (folder / "README.txt").write_text("x")
     (folder / ".writing-1").write_text("x")
     assert entry(root).state is State.FILED
