@@ -135,13 +135,6 @@ class DialogRoster:
             narrowed=self.can_narrow,
         )
 
-    def count(self, state: str) -> int | None:
-        """Return how many users have *state*; None where the service cannot tell."""
-        if not (self.can_narrow and self.can_move):
-            return None
-        condition = f"{_OURS} and {STATE} eq {json.dumps(state)}"
-        return self._service.scim.page(RESOURCES[Kind.USER], ["id"], count=0, condition=condition).total
-
     def user(self, identifier: str) -> ListedUser | None:
         """Return one user as they are now."""
         found = self._service.scim.get(RESOURCES[Kind.USER], identifier, self._attributes())
