@@ -26,7 +26,7 @@ from airflow_provider_visma.operators._uploaded_file import (
     finished_until,
     settled_rows,
 )
-from airflow_provider_visma.operators.base import VismaOperator
+from airflow_provider_visma.operators.base import VismaOperator, check_mappings, named_errors
 from airflow_provider_visma.storage import Publication
 from airflow_provider_visma.upload_ledger.ledger import Ledger
 from airflow_provider_visma.upload_ledger.rows import REJECTED_COLUMNS, Problem
@@ -132,6 +132,10 @@ class RowUploadOperator(VismaOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Check all rows, then send those that the ledger has not."""
+        with named_errors(system=self.system, conn_id=self.conn_id, operation=self.operation):
+            return self._execute(context)
+
+    def _execute(self, context: Context) -> dict[str, Any]:
         self._check_arguments()
         root = ObjectStoragePath(self.ledger)
         with self._publication(root) as staging:
@@ -301,6 +305,7 @@ class RowUploadOperator(VismaOperator):
         return Publication(folder, staging_dir=Path(self.staging_dir) if self.staging_dir else None)
 
     def _check_arguments(self) -> None:
+        check_mappings(columns=self.columns, defaults=self.defaults)
         if self.batch_size < 1:
             raise VismaRequestError("batch_size must be at least 1")
         if not str(self.max_rejected).strip().isdecimal():

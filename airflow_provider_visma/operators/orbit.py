@@ -18,6 +18,7 @@ from airflow_provider_visma.column_changes import check_reaction
 from airflow_provider_visma.exceptions import VismaRequestError
 from airflow_provider_visma.export_assets import ORBIT, Watermark
 from airflow_provider_visma.operators._exports import ExportingOperator, folder_name
+from airflow_provider_visma.operators.base import check_mappings, named_errors
 from airflow_provider_visma.orbit_export.changes import OrbitState, before, moment_of
 from airflow_provider_visma.orbit_export.landing import SYSTEM, OrbitLanding, OrbitList
 from airflow_provider_visma.row_files import check_format
@@ -127,6 +128,11 @@ class OrbitExportOperator(ExportingOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Ask, land, announce; move the watermark last."""
+        operation = f"{str(self.resource)[:80]}.list"
+        with named_errors(system=SYSTEM, conn_id=self.orbit_conn_id, operation=operation):
+            return self._execute(context)
+
+    def _execute(self, context: Context) -> dict[str, Any]:
         self._check()
         given = self._given_moment()
         folder = run_folder(self.destination, self._name, run_id=str(context["run_id"]))
@@ -159,6 +165,7 @@ class OrbitExportOperator(ExportingOperator):
         return str(self.full_refresh).strip().lower() == "true"
 
     def _check(self) -> None:
+        check_mappings(filter=self.filter, changed_filter=self.changed_filter)
         check_format(self.file_format, self._wrong)
         check_reaction(self.on_column_change, self._wrong)
         if self.overlap < timedelta(0):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_visma.exceptions import VismaRequestError
 from airflow_provider_visma.operators._row_upload import RowUploadOperator
+from airflow_provider_visma.operators.base import check_mappings
 from airflow_provider_visma.orbit_set.rows import RowChecker
 from airflow_provider_visma.orbit_set.upload import OrbitUpload
 
@@ -159,8 +160,11 @@ class OrbitSetOperator(RowUploadOperator):
             return super()._upload(ledger, copy)
 
     def _check_arguments(self) -> None:
-        if not _RESOURCE.fullmatch(self.resource):
-            raise VismaRequestError(f"{self.resource[:80]!r} is no resource; write it like companies")
+        if not _RESOURCE.fullmatch(str(self.resource)):
+            raise VismaRequestError(f"{str(self.resource)[:80]!r} is no resource; write it like companies")
+        check_mappings(types=self.types)
+        if isinstance(self.required, str):
+            raise VismaRequestError("required is a text and no list of fields")
         super()._check_arguments()
 
 

@@ -128,12 +128,10 @@ class RowChecker:
         if not self._is_known and _NAME.fullmatch(field):
             return ""
         near = difflib.get_close_matches(field, self._kinds, 1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        return (
-            f"is no field that is known{hint} If Orbit has it, give its kind in types"
-            if self._is_known
-            else ("is no name of a field")
-        )
+        if not self._is_known:
+            return "is no name of a field"
+        hint = f"; did you mean {near[0]}?" if near else "."
+        return f"is no field that is known{hint} If Orbit has it, give its kind in types"
 
     def _value(self, field: str, raw: Any) -> Any:
         """Return the value as JSON takes it, None where it is empty."""
@@ -150,6 +148,8 @@ class RowChecker:
         wanted = [field for field in self._columns.values() if field is not None]
         if len(set(wanted)) != len(wanted):
             raise VismaRequestError("columns gives one field to two columns")
+        if self._look_up_by == "id":
+            raise VismaRequestError("look_up_by is id, which rows that are to be made do not have")
         if "id" in defaults or self._look_up_by in defaults:
             raise VismaRequestError("defaults gives many rows one id, or one value of look_up_by")
         for field in (*wanted, *defaults, *self._required):

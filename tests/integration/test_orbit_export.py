@@ -12,6 +12,7 @@ from airflow.sdk.definitions.asset import AssetUniqueKey
 
 from airflow_provider_visma.exceptions import (
     VismaAuthenticationError,
+    VismaContentError,
     VismaError,
     VismaIncompleteAnswerError,
     VismaPermissionError,
@@ -163,14 +164,27 @@ def test_two_instances_of_a_mapped_task_cannot_land_in_one_folder(task: Task, or
         {"resource": "a/b"},
         {"page_size": 0},
         {"overlap": timedelta(hours=-1)},
+        {"filter": "{'name': 'x'}"},
+        {"changed_filter": "updated_at"},
     ],
 )
 def test_a_wrong_parameter_is_refused_before_anything_is_asked(
     task: Task, orbit: Orbit, wrong: dict[str, Any]
 ) -> None:
-    with pytest.raises(VismaRequestError):
+    with pytest.raises(VismaRequestError, match=rf"^Teamleader Orbit .*\(connection {CONN_ID}\): "):
         task.run(**wrong)
     assert orbit.asked() == []
+
+
+def test_a_value_that_parquet_cannot_hold_is_an_error_that_says_where(
+    task: Task, orbit: Orbit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = iter([{"id": "a", "n": 10**30}])
+    monkeypatch.setattr("airflow_provider_visma.hooks.orbit.OrbitHook.rows", lambda *a, **more: rows)
+    with pytest.raises(
+        VismaContentError, match=rf"^Teamleader Orbit projects\.list \(connection {CONN_ID}\): "
+    ):
+        task.run(file_format="parquet")
 
 
 def test_a_mapped_task_has_the_inlet_and_the_outlet_of_a_plain_one() -> None:

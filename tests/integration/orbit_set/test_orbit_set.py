@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pyarrow
 import pyarrow.parquet
@@ -153,6 +154,31 @@ def test_a_resource_that_does_not_exist_stops_the_upload_at_its_first_row(
     with pytest.raises(VismaNotFoundError):
         task.run(resource="planets")
     assert len(orbit.journal("orbit", "unknown")) == 1
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"resource": "companies.set"},
+        {"columns": "{'name': 'naam'}"},
+        {"defaults": "city"},
+        {"types": "text"},
+        {"required": "name"},
+        {"look_up_by": "id"},
+        {"max_rejected": "all"},
+        {"file_format": "xlsx"},
+        {"settled": "{1:"},
+    ],
+)
+def test_a_wrong_parameter_is_refused_by_name_before_anything_is_sent(
+    companies: Companies, task: Task, wrong: dict[str, Any]
+) -> None:
+    with pytest.raises(
+        VismaRequestError, match=r"^Teamleader Orbit .*\(connection teamleader_orbit_default\): "
+    ) as caught:
+        task.run(**wrong)
+    assert next(iter(wrong)) in str(caught.value)
+    assert companies.sent == 0
 
 
 def test_no_row_is_sent_while_one_is_wrong_and_all_that_is_wrong_is_told(
