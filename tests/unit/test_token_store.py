@@ -183,11 +183,12 @@ class TestInATask:
         reader, writer = await asyncio.open_connection(sock=ours)
         comms = TriggerCommsDecoder(async_writer=writer, async_reader=reader, socket=ours)
         await comms.start_reader()
-        monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", comms)
         try:
-            await asyncio.gather(
-                *(source.aget_token() for _ in range(20)), *(other_traffic() for _ in range(20))
-            )
+            with monkeypatch.context() as patch:  # undone before the supervisor is
+                patch.setattr(task_runner, "SUPERVISOR_COMMS", comms)
+                await asyncio.gather(
+                    *(source.aget_token() for _ in range(20)), *(other_traffic() for _ in range(20))
+                )
         finally:
             writer.close()
             await serving
