@@ -184,7 +184,7 @@ class _OfServer:
     def read(self, key: str) -> str | None:
         from airflow.models import Variable
 
-        value = Variable.get(key, default_var=None)
+        value = Variable.get(key, default_var=None, team_name=self._team(key))
         return None if value is None else str(value)
 
     def exists(self, key: str) -> bool:
@@ -203,4 +203,12 @@ class _OfServer:
     def delete(self, key: str) -> None:
         from airflow.models import Variable
 
-        Variable.delete(key)
+        Variable.delete(key, team_name=self._team(key))
+
+    def _team(self, key: str) -> str | None:
+        """Return whose task saved the Variable first: Airflow hides it from everybody else."""
+        from airflow.configuration import conf
+        from airflow.models import Variable
+
+        several_teams = conf.getboolean("core", "multi_team", fallback=False)
+        return Variable.get_team_name(key) if several_teams else None

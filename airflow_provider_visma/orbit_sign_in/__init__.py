@@ -76,11 +76,14 @@ def read_settings(conn_id: str) -> OrbitSettings:
 
     :raises VismaConnectionConfigError: there is no such connection of Orbit, or it cannot be used.
     """
+    from airflow.configuration import conf
     from airflow.models import Connection
     from airflow.sdk.exceptions import AirflowNotFoundException
 
+    several_teams = conf.getboolean("core", "multi_team", fallback=False)
+    team_name = Connection.get_team_name(conn_id) if several_teams else None
     try:
-        connection = Connection.get_connection_from_secrets(conn_id)
+        connection = Connection.get_connection_from_secrets(conn_id, team_name=team_name)
     except AirflowNotFoundException:
         connection = None
     if connection is None or connection.conn_type != CONNECTION_TYPE:
