@@ -2,7 +2,7 @@
 
 This reads no PDF: it looks for what a PDF begins and ends with, and for names that it must not hold, also
 written with escapes (ISO 32000-1, 7.3.5) and packed in object streams (7.5.7). It is no virus scanner. Memory
-does not grow with the file.
+does not grow with the file, and neither it nor time with what somebody made to take long.
 """
 
 from __future__ import annotations
@@ -19,7 +19,11 @@ _EDGE = 1024
 _PIECE = 256 * 1024
 # Longer than a name with every sign escaped, and than the dictionary of an object stream is.
 _OVERLAP = 4 * 1024
+# Of one object stream; of all of a file, packed and unpacked; and how many a file may have. Common writers
+# pack a hundred objects and more in each.
 _MOST_UNPACKED = 16 * 1024 * 1024
+_MOST_LOOKED_AT = 256 * 1024 * 1024
+_MOST_STREAMS = 10_000
 
 
 def _name(word: str) -> bytes:
@@ -33,6 +37,7 @@ _FORBIDDEN = {
     "launch": re.compile(_name("Launch")),
     "attachment": re.compile(_name("EmbeddedFile")),
 }
+_UNREADABLE = "unreadable_objects"
 _ENCRYPTED = re.compile(_name("Encrypt") + rb"(?![A-Za-z#])")
 _OBJECT_STREAM = re.compile(_name("ObjStm"))
 _STREAM = re.compile(rb"stream\r?\n")
@@ -79,13 +84,18 @@ def _active(file: BinaryIO, *, packed: bool) -> set[str]:
     :param packed: look into object streams too.
     """
     found: set[str] = set()
-    streams: set[int] = set()
+    places: set[int] = set()
     for start, window in _windows(file):
         found |= _forbidden_in(window)
-        streams |= {start + match.start() for match in _OBJECT_STREAM.finditer(window)}
-    if packed:
-        for place in sorted(streams):
-            found |= _in_object_stream(file, place)
+        if packed:
+            places |= {start + match.start() for match in _OBJECT_STREAM.finditer(window)}
+            if len(places) > _MOST_STREAMS:
+                return found | {_UNREADABLE}
+    streams = _ObjectStreams(file)
+    for place in sorted(places):
+        found |= streams.problems_of(place)
+        if _UNREADABLE in found:
+            break
     return found
 
 
@@ -104,37 +114,51 @@ def _windows(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
         place += len(window) - len(kept)
 
 
-def _in_object_stream(file: BinaryIO, place: int) -> set[str]:
-    """Return what is forbidden in the object stream whose type stands at *place*.
+class _ObjectStreams:
+    """Looks into the object streams of a file, each once.
 
     What cannot be unpacked here may hold anything, so it is refused as such.
     """
-    start = max(place - _OVERLAP, 0)
-    file.seek(start)
-    around = file.read(place - start + _OVERLAP)
-    begins = max((match.end() for match in _OBJECT.finditer(around, 0, place - start)), default=0)
-    stream = _STREAM.search(around, place - start)
-    if stream is None:
-        return {"unreadable_objects"}
-    dictionary = around[begins : stream.start()]
-    if not _FILTER.search(dictionary):
-        return set()  # not packed: it was read with the rest
-    if not _DEFLATED.search(dictionary) or _PREDICTOR.search(dictionary):
-        return {"unreadable_objects"}
-    file.seek(start + stream.end())
-    found: set[str] = set()
-    inflating, kept, size = zlib.decompressobj(), b"", 0
-    try:
-        while not inflating.eof:
-            packed = inflating.unconsumed_tail or file.read(_PIECE)
-            if not packed:
-                return found | {"unreadable_objects"}
-            text = kept + inflating.decompress(packed, _PIECE)
-            size += len(text) - len(kept)
-            if size > _MOST_UNPACKED:
-                return found | {"unreadable_objects"}
-            found |= _forbidden_in(text)
-            kept = text[-_OVERLAP:]
-    except zlib.error:
-        return found | {"unreadable_objects"}
-    return found
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._seen: set[int] = set()
+        self._left = _MOST_LOOKED_AT
+
+    def problems_of(self, place: int) -> set[str]:
+        """Return what is forbidden in the stream whose type stands at *place*."""
+        start = max(place - _OVERLAP, 0)
+        self._file.seek(start)
+        around = self._file.read(place - start + _OVERLAP)
+        begins = max((match.end() for match in _OBJECT.finditer(around, 0, place - start)), default=0)
+        stream = _STREAM.search(around, place - start)
+        if stream is None:
+            return {_UNREADABLE}
+        dictionary = around[begins : stream.start()]
+        if not _FILTER.search(dictionary):
+            return set()  # not packed: it was read with the rest
+        if not _DEFLATED.search(dictionary) or _PREDICTOR.search(dictionary):
+            return {_UNREADABLE}
+        content = start + stream.end()
+        if content in self._seen:
+            return set()
+        self._seen.add(content)
+        return self._problems_at(content)
+
+    def _problems_at(self, content: int) -> set[str]:
+        self._file.seek(content)
+        found: set[str] = set()
+        inflating, kept, size = zlib.decompressobj(), b"", 0
+        try:
+            while not inflating.eof:
+                packed = inflating.unconsumed_tail or self._file.read(_PIECE)
+                text = inflating.decompress(packed, _PIECE)
+                size += len(text)
+                self._left -= len(text) + len(packed) - len(inflating.unconsumed_tail)
+                if not packed or size > _MOST_UNPACKED or self._left < 0:
+                    return found | {_UNREADABLE}
+                found |= _forbidden_in(kept + text)
+                kept = (kept + text)[-_OVERLAP:]
+        except zlib.error:
+            return found | {_UNREADABLE}
+        return found

@@ -99,6 +99,50 @@ def test_an_object_stream_is_found_wherever_it_falls() -> None:
         assert found(pdf(filler[:place] + stream + filler[place:])) == ("launch",)
 
 
+def empty_blocks(size: int) -> bytes:
+    """Return what takes long to unpack and holds nothing."""
+    return b"\x78\x9c" + b"\0\0\0\xff\xff" * (size // 5)
+
+
+@pytest.mark.parametrize(
+    ("content", "most"),
+    [
+        (pdf(b"/ObjStm" * 100_000), 3 << 20),
+        (pdf(packed(zlib.compress(bytes(15 << 20))) * 40), 265 << 20),
+        (pdf(packed(zlib.compress(bytes(5 << 20)), b"/ObjStm" * 100 + b"/Filter /FlateDecode")), 7 << 20),
+        (pdf(b"".join(packed(empty_blocks(2_000_000)) for _ in range(10))), 45 << 20),
+    ],
+    ids=["names", "bombs", "one stream of many names", "nothing, at length"],
+)
+def test_what_is_made_to_take_long_does_not(
+    content: bytes, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at: list[int] = []
+    begin = zlib.decompressobj
+
+    class Counting(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            piece = super().read(size)
+            looked_at.append(len(piece))
+            return piece
+
+    class Inflating:
+        def __init__(self) -> None:
+            self._inflating = begin()
+
+        def decompress(self, packed: bytes, most: int) -> bytes:
+            text = self._inflating.decompress(packed, most)
+            looked_at.append(len(text))
+            return text
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._inflating, name)
+
+    monkeypatch.setattr("airflow_provider_visma.dialog_reviews.pdf.zlib.decompressobj", Inflating)
+    problems_of(Counting(content))
+    assert sum(looked_at) <= most
+
+
 def test_several_problems_are_named_together() -> None:
     content = pdf(b"<< /S /JavaScript >> << /S /Launch >>")[:-6]
     assert found(content) == ("javascript", "launch", "truncated")
