@@ -21,7 +21,8 @@ from airflow_provider_visma.exceptions import VismaError
 from airflow_provider_visma.plugin import audit, dialog_reports, dialog_runs
 from airflow_provider_visma.plugin.access import Editor, PostedForm, Reader, may
 from airflow_provider_visma.plugin.listing import ListedConnection, find_connection, readable_connections
-from airflow_provider_visma.plugin.pages import Notice, redirect, render
+from airflow_provider_visma.plugin.pages import Notice, path, redirect, render
+from airflow_provider_visma.plugin.texts import LANGUAGES
 
 router = APIRouter(prefix="/dialog")
 
@@ -79,6 +80,13 @@ def link_of(user: BaseUser, conn_id: str) -> Link:
     raise HTTPException(404)
 
 
+def back_to(request: Request, name: str, conn_id: str) -> RedirectResponse:
+    """Return a redirect to a page of the connection, in the language that was chosen where it starts."""
+    address = path(request, name, conn_id=conn_id)
+    chosen = request.query_params.get("lang")
+    return RedirectResponse(f"{address}?lang={chosen}" if chosen in LANGUAGES else address, status_code=303)
+
+
 @router.get("", name="dialog_page", response_model=None)
 def page(request: Request, user: Reader) -> HTMLResponse | RedirectResponse:
     """Show the connections to Dialog, or the only one."""
@@ -107,7 +115,7 @@ def progress(request: Request, conn_id: str, user: Reader) -> HTMLResponse:
 @router.get("/{conn_id}/activate", name="dialog_activated")
 def back(request: Request, conn_id: str, user: Reader) -> RedirectResponse:
     """Return to the page from the address that a form was sent to."""
-    return redirect(request, "dialog_overview", conn_id=conn_id)
+    return back_to(request, "dialog_overview", conn_id)
 
 
 @router.post("/{conn_id}/test", name="dialog_test")

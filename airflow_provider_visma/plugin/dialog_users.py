@@ -22,9 +22,9 @@ from starlette.datastructures import FormData
 from airflow_provider_visma.exceptions import VismaError
 from airflow_provider_visma.plugin import audit
 from airflow_provider_visma.plugin.access import Editor, PostedForm, Reader
-from airflow_provider_visma.plugin.dialog import link_of
+from airflow_provider_visma.plugin.dialog import back_to, link_of
 from airflow_provider_visma.plugin.dialog_clients import DialogClient, DialogClients
-from airflow_provider_visma.plugin.pages import Notice, redirect, render
+from airflow_provider_visma.plugin.pages import Notice, render
 
 if TYPE_CHECKING:
     from airflow_provider_visma.dialog_import.moves import Moved, UserRef
@@ -90,7 +90,7 @@ def view(request: Request, conn_id: str, user: Reader, form: PostedForm) -> HTML
 @router.get("/link", name="dialog_linked")
 def back(request: Request, conn_id: str, user: Reader) -> RedirectResponse:
     """Return to the list from the address that a form was sent to."""
-    return redirect(request, "dialog_users", conn_id=conn_id)
+    return back_to(request, "dialog_users", conn_id)
 
 
 @router.post("/invite", name="dialog_invite")

@@ -271,6 +271,8 @@ def test_an_address_that_a_form_was_sent_to_leads_back_to_the_list(anna: TestCli
     for address in ("invite", "undo", "choose", "link"):
         answer = anna.get(f"{ROOT}/users/{address}")
         assert (answer.status_code, answer.headers["location"]) == (303, f"{ROOT}/users")
+        dutch = anna.get(f"{ROOT}/users/{address}?lang=nl&notice=forged").headers["location"]
+        assert dutch == f"{ROOT}/users?lang=nl"
 
 
 def test_every_control_of_the_list_has_a_name(anna: TestClient) -> None:
