@@ -6,7 +6,7 @@ A refresh token is redeemed by a task, never by a test: the new one would have t
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -63,23 +63,34 @@ def checked_sign_in(settings: OrbitSettings, *, clock: Callable[[], float] = tim
             " a test does not, and nothing was asked."
         )
     try:
-        _ask_who(settings, session)
+        ask_who(settings, _Stored(session))
     except VismaError as error:
         return False, f"A sign-in is stored, its access token of {since}. {error}"
     return True, f"Orbit accepts the stored sign-in; its access token is of {since}."
 
 
-def _ask_who(settings: OrbitSettings, session: Session) -> None:
-    """Ask Orbit for the user who signed in; nothing of the answer is kept."""
+class _Stored(httpx.Auth):
+    """Signs with the access token of a session, whatever becomes of it."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        request.headers["Authorization"] = f"Bearer {self._session.access_token}"
+        yield request
+
+
+def ask_who(settings: OrbitSettings, auth: httpx.Auth) -> None:
+    """Ask Orbit for the user who signed in; nothing of the answer is kept.
+
+    :raises VismaError: Orbit does not accept the sign-in, or does not answer.
+    """
     asked = OrbitCall.of("users.me", None, conn_id=settings.connection.conn_id)
-    headers = {"Authorization": f"Bearer {session.access_token}"}
-    with settings.open_client(_TEST_LIMITS) as client:
+    with settings.open_client(_TEST_LIMITS, auth) as client:
 
         def once(call: OrbitCall) -> None:
-            request = call.request()
-            request["headers"] = {**request["headers"], **headers}
             try:
-                response = client.request(**request)
+                response = client.request(**call.request())
             except (httpx.HTTPError, VismaError) as error:
                 raise call.no_answer(error) from None
             call.answer(response.status_code, response.headers, response.content)

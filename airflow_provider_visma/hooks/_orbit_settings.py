@@ -100,6 +100,12 @@ class OrbitSettings:
         """Return where the session is kept."""
         return VariableTokenStore(self.token_key, system=SYSTEM, conn_id=self.connection.conn_id)
 
+    def new_token_source(self) -> RenewingTokenSource:
+        """Return a source of tokens that knows only what is stored."""
+        source = _new_source(self.client, self.token_key, self.seed, self.connection.conn_id)
+        source.open_client = self._open_token_client
+        return source
+
     def token_source(self) -> RenewingTokenSource:
         """Return the source of tokens that everything with this connection shares in this process."""
         with _cache_lock:
@@ -116,8 +122,7 @@ def where_to_sign_in(conn_id: str) -> str:
 _cache_lock = threading.Lock()
 
 
-@lru_cache(maxsize=64)
-def _cached_source(client: OAuthClient, key: str, seed: str | None, conn_id: str) -> RenewingTokenSource:
+def _new_source(client: OAuthClient, key: str, seed: str | None, conn_id: str) -> RenewingTokenSource:
     return RenewingTokenSource(
         client,
         VariableTokenStore(key, system=SYSTEM, conn_id=conn_id),
@@ -127,6 +132,9 @@ def _cached_source(client: OAuthClient, key: str, seed: str | None, conn_id: str
         sign_in=f"Sign in again {where_to_sign_in(conn_id)}",
         on_token=mask_secret,
     )
+
+
+_cached_source = lru_cache(maxsize=64)(_new_source)
 
 
 def _text(settings: ConnectionSettings, key: str) -> str:

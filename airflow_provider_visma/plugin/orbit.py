@@ -17,12 +17,13 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from airflow_provider_visma import orbit_sign_in
 from airflow_provider_visma.exceptions import VismaError
-from airflow_provider_visma.hooks._orbit_check import checked_sign_in
+from airflow_provider_visma.hooks._orbit_check import ask_who
 from airflow_provider_visma.plugin import audit, texts
 from airflow_provider_visma.plugin.access import Editor, PostedForm, Reader, SignedIn, may
 from airflow_provider_visma.plugin.listing import ListedConnection, readable_connections
 from airflow_provider_visma.plugin.pages import Notice, origin, redirect, render
 from airflow_provider_visma.protocols.authorization_code import Session
+from airflow_provider_visma.protocols.bearer import BearerAuth
 
 router = APIRouter(prefix="/orbit")
 
@@ -118,16 +119,12 @@ def check(request: Request, conn_id: str, user: Editor, form: PostedForm) -> Red
     """Ask Orbit whether it accepts the session, which is renewed first where a task would renew it."""
     try:
         settings = orbit_sign_in.read_settings(conn_id)
-        settings.token_source().get_token()
-        accepted, said = checked_sign_in(settings)
+        ask_who(settings, BearerAuth(settings.new_token_source()))
     except VismaError as error:
-        accepted, said = False, str(error)
-    audit.record("visma_orbit.checked", user=user, conn_id=conn_id, extra={"accepted": int(accepted)})
-    notice = (
-        Notice("done", "orbit.checked", {"conn_id": conn_id})
-        if accepted
-        else Notice("problem", _OTHER_PROBLEM, {"reason": said})
-    )
+        accepted, notice = 0, Notice("problem", _OTHER_PROBLEM, {"reason": str(error)})
+    else:
+        accepted, notice = 1, Notice("done", "orbit.checked", {"conn_id": conn_id})
+    audit.record("visma_orbit.checked", user=user, conn_id=conn_id, extra={"accepted": accepted})
     return redirect(request, "orbit_page", notice=notice)
 
 

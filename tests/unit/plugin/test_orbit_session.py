@@ -58,6 +58,26 @@ def test_a_session_is_checked_at_orbit_and_renewed_as_a_task_would(
     assert after.access_token != before.access_token
 
 
+def test_a_session_whose_access_token_orbit_ended_early_is_renewed_as_a_task_would(
+    anna: TestClient, sandbox: SandboxProcess
+) -> None:
+    sandbox.settings(orbit_redirect_uris=[f"{BASE_URL}/visma/orbit/callback"])
+    sign_in(anna)
+    sandbox.inject("orbit", "users.me", "expired_token")
+    assert f"Orbit accepts the session of {CONN_ID}" in shown(anna, post(anna, f"/{CONN_ID}/check"))
+
+
+def test_what_is_checked_is_the_last_sign_in(anna: TestClient, sandbox: SandboxProcess) -> None:
+    sandbox.settings(orbit_redirect_uris=[f"{BASE_URL}/visma/orbit/callback"])
+    for _ in range(2):
+        sign_in(anna)
+        post(anna, f"/{CONN_ID}/check")
+    asked = [entry for entry in sandbox.journal("orbit") if entry["operation"] == "users.me"]
+    sessions = {entry["note"].get("session") for entry in asked}
+    assert len(asked) == 2
+    assert len(sessions) == 2
+
+
 def test_a_session_that_orbit_no_longer_knows_is_said_to_have_ended(
     anna: TestClient, sandbox: SandboxProcess
 ) -> None:
