@@ -158,8 +158,14 @@ class RowChecker:
 
 
 def value_of(value: Any) -> str:
-    """Return a value in the one spelling in which two of them are compared."""
-    return str(value).strip()
+    """Return a value in the one spelling in which two of them are compared.
+
+    Without capitals, spaces and zeros at the end of a fraction: nobody knows what Orbit does to them, and a
+    row that is not found under its value is made again.
+    """
+    if isinstance(value, (float, Decimal)):
+        return f"{Decimal(str(value)).normalize():f}"
+    return "".join(str(value).casefold().split())
 
 
 def _id(raw: Any) -> str:

@@ -66,10 +66,13 @@ class OrbitUpload(RowUpload):
         self._look_up_by = look_up_by or ""
         self._patiently = patiently
         self._held: dict[str, list[str]] | None = None
+        self._latest: tuple[str, str] | None = None  # value and id of a row that was made
 
     def _carry_out(self, members: Members) -> str | None:
-        answer = self._patiently(self._once, members)
-        return _id_in(answer) or str(members.get("id", ""))
+        row_id = _id_in(self._patiently(self._once, members))
+        if row_id and self._ask and not self._may_repeat(members):
+            self._latest = self._value(members), row_id
+        return row_id or str(members.get("id", ""))
 
     def _once(self, members: Members) -> Any:
         self._stay_owner()  # a wait may lie behind us
@@ -89,6 +92,12 @@ class OrbitUpload(RowUpload):
 
     def _may_repeat(self, members: Members) -> bool:
         return "id" in members
+
+    def _shows(self, members: Members) -> bool:
+        # Where a row that was made is not in the list under its value, because Orbit writes the value in
+        # another way or the list lags behind, one in doubt may be there as well.
+        value, row_id = self._latest or ("", "")
+        return self._latest is None or row_id in (self._held or {}).get(value, ())
 
     def _before(self, batch: Mapping[int, Members]) -> set[str]:
         wanted = [members for members in batch.values() if not self._may_repeat(members)]

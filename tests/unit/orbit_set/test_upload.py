@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,7 @@ class Orbit:
         self.steps = 0
         self.dies_at: int | None = None
         self.shown = ("id", "name", "code")
+        self.spelled: Callable[[str], Any] = str
 
     def step(self) -> None:
         self.steps += 1
@@ -80,7 +82,7 @@ class Orbit:
     def all(self) -> Iterator[dict[str, Any]]:
         self.lists += 1
         for row_id, row in self.rows.items():
-            whole = {**row, "id": row_id}
+            whole = {**row, "id": row_id, "code": self.spelled(row["code"])}
             yield {name: whole[name] for name in self.shown if name in whole}
 
 
@@ -195,6 +197,28 @@ def test_a_new_row_without_an_answer_is_looked_up(world: World, acted: bool) -> 
     assert world.held == EACH_ROW_ONCE
     assert world.orbit.calls == (5 if acted else 6)
     assert world.slept == ([] if acted else [60.0])
+
+
+@pytest.mark.parametrize(
+    "spelled",
+    [str.upper, lambda code: f" {code}", lambda code: Decimal(f"{code}.00") if code.isdigit() else code],
+)
+def test_a_row_is_found_by_its_value_in_the_services_own_spelling(
+    world: World, monkeypatch: pytest.MonkeyPatch, spelled: Callable[[str], Any]
+) -> None:
+    monkeypatch.setitem(ROWS, 1, {"name": "A", "code": "nl 1"})
+    world.orbit.spelled = spelled
+    world.orbit.answer = lambda call: "stored" if call in (1, 3) else None
+    assert world.run().accepted == 5
+    assert world.held == EACH_ROW_ONCE
+
+
+def test_where_the_service_keeps_other_values_than_it_was_sent_no_row_counts_as_absent(world: World) -> None:
+    world.orbit.spelled = lambda code: f"X-{code}"
+    world.orbit.answer = lambda call: "stored" if call == 3 else None
+    with pytest.raises(VismaUnknownOutcomeError, match="row 3 may or may not"):
+        world.run()
+    assert world.held == Counter("ABCy")
 
 
 def test_a_row_that_comes_late_is_waited_for(world: World) -> None:
