@@ -64,18 +64,29 @@ def read_review(resource: Mapping[str, Any]) -> Review:
         digest = str(digest).lower() if digest else None
         if digest is not None and not _DIGEST.fullmatch(digest):
             raise ValueError("no digest")
+        size = None if size is None else int(size)
+        if size is not None and size < 0:
+            raise ValueError("no size")
         return Review(
             id=_text(resource["id"]),
             user_id=_text(resource["user"]["value"]),
             title=str(resource.get("title") or ""),
             finished_at=read_moment(resource["finishedAt"]),
-            size=None if size is None else int(size),
+            size=size,
             sha256=digest,
         )
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         raise VismaContentError(
             "a review in the list lacks its id, its user or its moment, or has another in their place"
         ) from None
+
+
+def read_id(resource: Any) -> str:
+    """Return the id of what :func:`read_review` cannot read, nothing where it has none."""
+    try:
+        return _text(resource["id"])
+    except (KeyError, TypeError, ValueError):
+        return ""
 
 
 def read_moment(text: str) -> datetime:
@@ -84,7 +95,12 @@ def read_moment(text: str) -> datetime:
     :raises ValueError: it is none.
     """
     moment = datetime.fromisoformat(text)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    try:
+        moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("no moment of UTC") from None
+    return moment
 
 
 def why_set_aside(user: ReviewUser | None, *, states: Collection[str] = (LINKED,)) -> str | None:

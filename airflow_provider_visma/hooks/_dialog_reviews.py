@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import tenacity
 
-from airflow_provider_visma.dialog_reviews.review import Review, ReviewUser, read_review
+from airflow_provider_visma.dialog_reviews.review import Review, ReviewUser, read_id, read_review
 from airflow_provider_visma.exceptions import (
     VismaContentError,
     VismaError,
@@ -47,9 +47,12 @@ class DialogReviews:
         self._conn_id = conn_id
         self._retrying = retrying(sleep=sleep)
 
-    def finished(self, since: datetime | None) -> Iterator[Review]:
-        """Yield the reviews finished at *since* or later, the earliest first."""
-        pages = _Pages(since)
+    def finished(self, since: datetime | None, unreadable: set[str] | None = None) -> Iterator[Review]:
+        """Yield the reviews finished at *since* or later, the earliest first.
+
+        :param unreadable: takes the ids of those that cannot be read; without one, they end in an error.
+        """
+        pages = _Pages(since, unreadable)
         while (query := pages.next_query()) is not None:
             yield from pages.read(self._retrying(self._object, "Reviews", query, _LIST))
 
@@ -99,8 +102,8 @@ class DialogReviews:
 async def finished_reviews(
     client: httpx.AsyncClient, since: datetime | None, *, conn_id: str
 ) -> AsyncIterator[Review]:
-    """Yield as :meth:`DialogReviews.finished` does; no request is repeated."""
-    pages = _Pages(since)
+    """Yield as :meth:`DialogReviews.finished` does those that can be read; no request is repeated."""
+    pages = _Pages(since, set())
     while (query := pages.next_query()) is not None:
         try:
             response = await client.get("Reviews", params=query, headers=_JSON)
@@ -119,7 +122,8 @@ _USER_QUERY = {"attributes": f"externalId,{_EXTENSION}:state"}
 class _Pages:
     """The pages of a list that may grow at its end while it is read."""
 
-    def __init__(self, since: datetime | None) -> None:
+    def __init__(self, since: datetime | None, unreadable: set[str] | None) -> None:
+        self._unreadable = unreadable
         self._filter = {} if since is None else {"filter": f'finishedAt ge "{_written(since)}"'}
         self._seen: set[str] = set()
         self._start = 1
@@ -141,10 +145,19 @@ class _Pages:
             raise _error(VismaContentError, "the answer is no list of SCIM")
         self._start += len(rows)
         self._more = bool(rows) and self._start <= total
-        reviews = [read_review(row) for row in rows]
+        reviews = [review for row in rows if (review := self._review(row)) is not None]
         new = [review for review in reviews if review.id not in self._seen]
         self._seen.update(review.id for review in new)
         return new
+
+    def _review(self, row: Any) -> Review | None:
+        try:
+            return read_review(row)
+        except VismaContentError:
+            if self._unreadable is None:
+                raise
+            self._unreadable.add(read_id(row))
+            return None
 
 
 def _written(moment: datetime) -> str:

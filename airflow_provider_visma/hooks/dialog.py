@@ -152,12 +152,16 @@ class DialogHook(BaseHook):
 
         return DialogMoves(self.get_conn())
 
-    def finished_reviews(self, since: datetime | None = None) -> Iterator[Review]:
+    def finished_reviews(
+        self, since: datetime | None = None, *, unreadable: set[str] | None = None
+    ) -> Iterator[Review]:
         """Yield the reviews that were finished, the earliest first, page by page.
 
         :param since: leave out those finished before; a moment with a zone.
+        :param unreadable: takes the ids of reviews that cannot be read (nothing for one without an id);
+            without it they end in an error.
         """
-        return self._review_source().finished(since)
+        return self._review_source().finished(since, unreadable)
 
     def review_user(self, user_id: str) -> ReviewUser | None:
         """Return the user of a review: external id and state, and nothing else. None where there is none."""
@@ -182,7 +186,7 @@ class DialogHook(BaseHook):
             yield client
 
     def afinished_reviews(self, client: httpx.AsyncClient, since: datetime | None) -> AsyncIterator[Review]:
-        """Yield as :meth:`finished_reviews` does, on an event loop; no request is repeated.
+        """Yield the finished reviews that can be read, on an event loop; no request is repeated.
 
         :param client: from :meth:`polling_client`.
         """

@@ -19,7 +19,7 @@ from airflow.sdk import ObjectStoragePath
 from airflow_provider_visma.dialog_reviews.filing import FILED, NOT_FILED, Filing
 from airflow_provider_visma.dialog_reviews.ledger import Ledger
 from airflow_provider_visma.dialog_reviews.pdf import MAX_BYTES
-from airflow_provider_visma.dialog_reviews.report import Report, Terms
+from airflow_provider_visma.dialog_reviews.report import Line, Report, Terms
 from airflow_provider_visma.dialog_reviews.review import LINKED, read_moment
 from airflow_provider_visma.exceptions import (
     VismaConnectionConfigError,
@@ -150,7 +150,9 @@ class DialogReviewsToNmbrsOperator(VismaOperator):
                 settled=settled,
                 retry_refused=is_true(self.retry_refused),
             )
-            report = filing.run(list(dialog.finished_reviews(since)))
+            unreadable: set[str] = set()
+            report = filing.run(list(dialog.finished_reviews(since, unreadable=unreadable)))
+            report.lines += [Line(review, "refused", why=("unreadable",)) for review in sorted(unreadable)]
             result = self._publish(publication, report, ledger)
         self.log.info("Filed reviews", **result)
         self._judge(report, max_failed, result["report"])

@@ -14,6 +14,7 @@ from airflow_provider_visma.exceptions import (
     VismaConnectionConfigError,
     VismaPermissionError,
     VismaRequestError,
+    VismaTransientError,
     VismaUnknownOutcomeError,
 )
 from tests.integration.dialog_reviews.review_filings import UPLOAD, Reviews, Task
@@ -137,6 +138,51 @@ def test_a_review_whose_pdf_changed_after_it_was_filed_is_told_and_not_filed_aga
     result = task.run("run-2")
     assert result["set_aside"] == {"changed_since_it_was_filed": 1}
     assert reviews.sent == 1
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"user": None},
+        {"finishedAt": "gisteren"},
+        {"document": {"size": float("inf")}},
+        {"document": {"size": -1}},
+    ],
+)
+def test_a_review_that_cannot_be_read_is_told_and_does_not_stop_the_rest(
+    reviews: Reviews, task: Task, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]
+) -> None:
+    from airflow_provider_visma.hooks import _dialog_reviews
+
+    broken, good = reviews.finish(), reviews.finish()
+    read = _dialog_reviews.read_review
+    monkeypatch.setattr(
+        _dialog_reviews,
+        "read_review",
+        lambda row: read({**row, **changes} if row["id"] == broken["id"] else row),
+    )
+    with pytest.raises(VismaRequestError, match="1 reviews were filed, 1 refused"):
+        task.run()
+    assert (task.report()[broken["id"]]["outcome"], task.report()[broken["id"]]["why"]) == (
+        "refused",
+        ["unreadable"],
+    )
+    assert reviews.filed == [(reviews.employees[0], good["sha256"])]
+
+
+def test_a_document_of_another_size_than_announced_is_not_filed(
+    service: SandboxProcess, reviews: Reviews, task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow_provider_visma.hooks import _dialog_reviews
+
+    reviews.finish()
+    read = _dialog_reviews.read_review
+    monkeypatch.setattr(
+        _dialog_reviews, "read_review", lambda row: read({**row, "document": {"size": 20_000}})
+    )
+    with pytest.raises(VismaTransientError, match="1 failed"):
+        task.run()
+    assert reviews.sent == 0
 
 
 def test_ledger_and_report_may_be_in_an_object_store(

@@ -11,6 +11,7 @@ from airflow_provider_visma.dialog_reviews.review import (
     Review,
     ReviewUser,
     file_name,
+    read_id,
     read_review,
     why_set_aside,
 )
@@ -55,7 +56,11 @@ def test_a_moment_without_a_zone_is_in_utc() -> None:
         {"user": {"value": None}},
         {"finishedAt": "gisteren"},
         {"finishedAt": None},
+        {"finishedAt": "0001-01-01T00:00:00+14:00"},
+        {"finishedAt": "9999-12-31T23:59:59-14:00"},
         {"document": {"size": "veel"}},
+        {"document": {"size": float("inf")}},
+        {"document": {"size": -1}},
         {"document": {"sha256": "abc"}},
         {"document": "x"},
     ],
@@ -64,6 +69,14 @@ def test_a_review_that_is_none_is_refused_without_its_words(changes: dict[str, A
     with pytest.raises(VismaContentError) as caught:
         read_review({**RESOURCE, **changes})
     assert "Jaargesprek" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("resource", "identifier"),
+    [(RESOURCE, "r1"), ({}, ""), ({"id": 7}, ""), ({"id": "x" * 201}, ""), (None, "")],
+)
+def test_of_what_cannot_be_read_there_is_perhaps_an_id(resource: Any, identifier: str) -> None:
+    assert read_id(resource) == identifier
 
 
 @pytest.mark.parametrize(
