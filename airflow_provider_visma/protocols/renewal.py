@@ -115,7 +115,7 @@ class RenewingTokenSource(TokenSource):
                 continue
             renewed = self._renewed(session)
             if isinstance(renewed, VismaError):
-                stored, session = self._after_refusal(renewed, session, stored)
+                stored = session = self._after_refusal(renewed, session, stored)
                 continue
             session = self._saved(renewed, stored)
             if session is renewed:
@@ -230,14 +230,12 @@ class RenewingTokenSource(TokenSource):
         self._unsaved = None
         return session
 
-    def _after_refusal(
-        self, refusal: VismaError, refused: Session, found: Session | None
-    ) -> tuple[Session, Session]:
+    def _after_refusal(self, refusal: VismaError, refused: Session, found: Session | None) -> Session:
         """Return what another process saves within seconds, since it may have redeemed the token first.
 
-        Where the connection's own refresh token was refused, it may be what has been there all along.
+        Where the connection's own refresh token was refused, it may be what has been there all along; that
+        is noted, so that it is not tried again.
 
-        :return: what is stored, and the session to go on with.
         :raises VismaAuthenticationError: nothing comes.
         """
         look = tenacity.Retrying(
@@ -249,9 +247,9 @@ class RenewingTokenSource(TokenSource):
         )
         held = look(self._load)
         if held is not None:
-            return held, held
+            return held
         if found is not None and refused.seed != found.seed:
-            return found, replace(found, seed=refused.seed)
+            return self._saved(replace(found, seed=refused.seed), found)
         saved = datetime.fromtimestamp(refused.obtained_at, UTC)
         which = f"saved at {saved:%Y-%m-%d %H:%M:%S} UTC" if refused.obtained_at else "in the connection"
         why = refusal.message

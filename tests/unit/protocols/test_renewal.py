@@ -138,6 +138,13 @@ class TestTheConnectionsOwnRefreshToken:
         assert source.get_token().value == "a3"
         assert service.redeemed == ["mistyped", "r0", "r2"]
 
+    def test_is_tried_once_where_it_is_no_good(self) -> None:
+        service = Service()
+        store = Kept(service.session(age=100.0, seed=fingerprint("before")))
+        for _ in range(2):
+            assert service.source(store, seed="mistyped").get_token().value == "a0"
+        assert service.redeemed == ["mistyped"]
+
     def test_is_named_when_it_is_all_there_is_and_no_good(self) -> None:
         service = Service()
         with pytest.raises(
