@@ -33,6 +33,7 @@ _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, http
 _NOT_CARRIED_OUT = (400, 401, 403, 404, 405, 406, 409, 410, 412, 413, 415, 422, 429)
 ERROR_KEYS = ("error", "errors", "err")
 _SHORT_CODE = re.compile(r"[A-Za-z0-9_.-]{1,40}")
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _LONGEST_REASON = 2000
 _LOOK = "Look in Orbit whether it was carried out before it is sent again."
 _ADVICE = {
@@ -140,7 +141,7 @@ class OrbitCall:
             raise self._unusable("the answer is not JSON") from None
         if _is_error(answer):
             raise self._said(answer, content)
-        return answer
+        return _mended(answer) if _SURROGATE.search(content) else answer
 
     def _refusal(self, status: int, headers: Mapping[str, str], content: bytes) -> VismaError:
         if 300 <= status < 400:
@@ -238,6 +239,19 @@ def _plain(value: Any) -> Any:
             if Decimal(repr(plain)) == value:
                 return plain
     raise TypeError
+
+
+def _mended(value: Any) -> Any:
+    """Return an answer whose texts are Unicode: half a character is what cutting a text off may leave."""
+    match value:
+        case str():
+            return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        case list():
+            return [_mended(each) for each in value]
+        case dict():
+            return {_mended(name): _mended(each) for name, each in value.items()}
+        case _:
+            return value
 
 
 def _no_number(name: str) -> Any:

@@ -21,6 +21,7 @@ from airflow_provider_visma.upload_ledger.rows import REJECTED_COLUMNS, Members,
 _ID = re.compile(r"[A-Z]{2}[0-9A-Z]{13}", re.ASCII)
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,60}", re.ASCII)
 _NUMBER = re.compile(r"[+-]?\d{1,30}(\.\d{1,30})?", re.ASCII)
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class RowChecker:
@@ -175,12 +176,12 @@ def _id(raw: Any) -> str:
     return text
 
 
-def _text(raw: Any) -> str:
+def _text(raw: Any) -> Any:
     if isinstance(raw, int) and not isinstance(raw, bool):
         return str(raw)  # a house number, from a file that has types
     if not isinstance(raw, str):
         raise UnfitError("is not text")
-    return raw
+    return _any(raw)
 
 
 def _number(raw: Any) -> int | float:
@@ -258,6 +259,8 @@ def _list(raw: Any) -> list[Any]:
 
 def _any(raw: Any) -> Any:
     """Return a value as the file has it; what is empty in an object is left out there too."""
+    if isinstance(raw, str) and _SURROGATE.search(raw):
+        raise UnfitError("holds half a character, as a text may that was cut off")
     if raw is None or isinstance(raw, (str, bool, int)):
         return raw
     if isinstance(raw, (float, Decimal)):

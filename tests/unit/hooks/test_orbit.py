@@ -207,6 +207,15 @@ def test_an_error_that_comes_as_a_success_is_an_error(answer: dict[str, Any], co
     assert CANARY in (error.reason or "")
 
 
+def test_half_a_character_is_one_that_any_file_can_hold() -> None:
+    answer = call("projects.get").answer(
+        200,
+        httpx.Headers(JSON),
+        rb'{"id": "a", "name": "cut \ud83d", "tags": ["\ud83d\ude00", {"\ude00": 1}]}',
+    )
+    assert answer == {"id": "a", "name": "cut \ufffd", "tags": ["\U0001f600", {"\ufffd": 1}]}
+
+
 @pytest.mark.parametrize("method", ["projects.get", "projects.set"])
 def test_false_says_that_nothing_was_done(method: str) -> None:
     assert type(problem(method, 200, b"false")) is VismaRequestError

@@ -92,6 +92,8 @@ def test_what_is_empty_is_left_out(empty: str | None) -> None:
         ({"items": "[" * 100_000}, "items is not a list in JSON"),
         ({"items": [{"a": b"kanarie"}]}, "items is nothing that JSON has a form for"),
         ({"items": [float("inf")]}, "items is not a number"),
+        ({"items": ["kanarie \ud83d"]}, "items holds half a character"),
+        ({"name": "kanarie \ud83d"}, "name holds half a character"),
         ({"id": CP1}, "id stands alone: there is nothing to change"),
         ({"name": ""}, "row is empty"),
         ({"nmae": "kanarie"}, "nmae is no field that is known; did you mean name?"),
