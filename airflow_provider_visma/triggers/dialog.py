@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
+from airflow_provider_visma.dialog_reviews.review import read_moment
 from airflow_provider_visma.exceptions import VismaError
 
 if TYPE_CHECKING:
@@ -65,24 +66,25 @@ class DialogReviewsTrigger(BaseEventTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Yield an event per poll that finds something. Cancelled, it lets go of its connections."""
-        mark = _Mark.from_json(await self._stored())
-        failures = 0
+        mark: _Mark | None = None
+        kept, failures = True, 0
         while True:
             try:
+                mark = mark or _Mark.from_json(await self._stored())
                 found = await self._poll(mark)
             # Whatever keeps it from asking may pass; a trigger that ends is started again at once, or never.
             except Exception as error:
                 failures += 1
                 if failures == 1:
                     told = error if isinstance(error, VismaError) else type(error).__name__
-                    self.log.warning("Dialog does not answer; asking less often: %s", told)
+                    self.log.warning("Looking for reviews failed; looking less often: %s", told)
                 await self._sleep(self._wait_after(failures, getattr(error, "retry_after", None)))
                 continue
             if failures:
-                self.log.info("Dialog answers again after %s failures", failures)
+                self.log.info("Looking for reviews succeeded after %s failures", failures)
                 failures = 0
             if found:
-                mark = mark.after(found)
+                mark = mark.after(found, now=self._now())
                 # The event first: what is told twice does no harm, what is never told would.
                 yield TriggerEvent(  # type: ignore[no-untyped-call]
                     {
@@ -92,7 +94,9 @@ class DialogReviewsTrigger(BaseEventTrigger):
                         "finished_until": mark.finished_at,
                     }
                 )
-                await self._store(mark.to_json())
+                kept = False
+            if not kept:
+                kept = await self._keep(mark, complain=bool(found))
             await self._sleep(self._interval)
 
     async def _poll(self, mark: _Mark) -> list[Review]:
@@ -129,33 +133,48 @@ class DialogReviewsTrigger(BaseEventTrigger):
             self.asset_state_store = None
             return None
 
-    async def _store(self, mark: dict[str, Any]) -> None:
-        if self.asset_state_store is not None:
-            await self.asset_state_store.aset(self._key, mark)
+    async def _keep(self, mark: _Mark, *, complain: bool) -> bool:
+        """Store how far it has come; return whether that is done."""
+        try:
+            if self.asset_state_store is not None:
+                await self.asset_state_store.aset(self._key, mark.to_json())
+        # Ended by this it would be started again at once, from the old mark: an event for each start.
+        except Exception as error:
+            if complain:
+                self.log.warning("Where it has come could not be kept: %s", type(error).__name__)
+            return False
+        return True
+
+    def _now(self) -> datetime:
+        return datetime.now(UTC)
 
 
 class _Mark:
-    """How far reviews were told: up to a moment, and which of that very moment.
+    """How far reviews were told: all up to a moment, and which of that moment and later.
+
+    The moment is never in the future: a wrong year in Dialog, or a clock that is ahead, would hide all that is
+    finished until then.
 
     :param finished_at: ISO 8601; None before the first event.
+    :param told: when those of the moment and later were finished, ISO 8601 in UTC, by id.
     """
 
-    def __init__(self, finished_at: str | None = None, ids: frozenset[str] = frozenset()) -> None:
+    def __init__(self, finished_at: str | None = None, told: Mapping[str, str] | None = None) -> None:
         self.finished_at = finished_at
-        self._ids = ids
+        self._told = dict(told or {})
 
     @classmethod
     def from_json(cls, stored: Any) -> _Mark:
         """Return what was stored, the beginning where that is nothing of ours."""
         try:
-            datetime.fromisoformat(stored["finished_at"])
-            return cls(stored["finished_at"], frozenset(map(str, stored["ids"])))
-        except (TypeError, KeyError, ValueError):
+            moment = read_moment(stored["finished_at"])
+            return cls(_written(moment), {str(id_): str(at) for id_, at in stored["told"].items()})
+        except (TypeError, KeyError, ValueError, AttributeError):
             return cls()
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON values."""
-        return {"finished_at": self.finished_at, "ids": sorted(self._ids)}
+        return {"finished_at": self.finished_at, "told": self._told}
 
     @property
     def since(self) -> datetime | None:
@@ -165,14 +184,18 @@ class _Mark:
     def covers(self, review: Review) -> bool:
         """Return whether the review was told."""
         since = self.since
-        if since is None or review.finished_at > since:
+        if since is None:
             return False
-        return review.finished_at < since or review.id in self._ids
+        return review.finished_at < since or self._told.get(review.id) == _written(review.finished_at)
 
-    def after(self, found: list[Review]) -> _Mark:
+    def after(self, found: list[Review], *, now: datetime) -> _Mark:
         """Return the mark after *found*, none of which it covers."""
-        last = max(review.finished_at for review in found)
-        ids = frozenset(review.id for review in found if review.finished_at == last)
-        return _Mark(
-            last.astimezone(UTC).isoformat(), ids | (self._ids if last == self.since else frozenset())
-        )
+        moment = min(max(review.finished_at for review in found), now)
+        finished_at = max(_written(moment), self.finished_at or "")
+        told = {**self._told, **{review.id: _written(review.finished_at) for review in found}}
+        return _Mark(finished_at, {id_: at for id_, at in told.items() if at >= finished_at})
+
+
+def _written(moment: datetime) -> str:
+    """Return a moment as text whose order is that of time."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")

@@ -87,7 +87,7 @@ async def test_an_event_tells_ids_and_counts_and_nothing_of_people(sandbox: Sand
         "conn_id": "dialog_default",
         "reviews": 2,
         "review_ids": made,
-        "finished_until": "2026-11-01T00:01:00+00:00",
+        "finished_until": "2026-11-01T00:01:00.000000+00:00",
     }
 
 
@@ -108,7 +108,10 @@ async def test_a_review_is_told_once_also_by_the_next_triggerer(sandbox: Sandbox
     (event,) = await Polling(polls=2, kept=kept).events()
     assert event["review_ids"] == [later]
     assert kept.values == {
-        "reviews:dialog_default": {"finished_at": "2026-11-01T00:05:00+00:00", "ids": [later]}
+        "reviews:dialog_default": {
+            "finished_at": "2026-11-01T00:05:00.000000+00:00",
+            "told": {later: "2026-11-01T00:05:00.000000+00:00"},
+        }
     }
 
 
@@ -125,7 +128,16 @@ async def test_a_review_finished_at_the_very_moment_of_the_last_one_is_told_too(
 
 
 @pytest.mark.parametrize(
-    "stored", ["x", 1, [], {}, {"finished_at": "gisteren"}, {"finished_at": "2026-11-01"}]
+    "stored",
+    [
+        "x",
+        1,
+        [],
+        {},
+        {"finished_at": "gisteren"},
+        {"finished_at": "2026-11-01"},
+        {"finished_at": "2026-11-01", "told": 1},
+    ],
 )
 async def test_a_mark_that_is_none_of_ours_is_the_beginning(sandbox: SandboxProcess, stored: Any) -> None:
     kept = Kept()
@@ -140,6 +152,72 @@ async def test_without_a_place_for_its_mark_it_remembers_while_it_lives(
 ) -> None:
     finish(sandbox, 0)
     assert len(await Polling(polls=3, kept=kept).events()) == 1
+
+
+async def test_a_mark_without_a_zone_is_in_utc(sandbox: SandboxProcess) -> None:
+    kept = Kept()
+    kept.values["reviews:dialog_default"] = {"finished_at": "2026-11-01T00:01:00", "told": {}}
+    finish(sandbox, 0)
+    later = finish(sandbox, 1)
+    (event,) = await Polling(kept=kept).events()
+    assert event["review_ids"] == [later]
+
+
+async def test_a_review_from_the_future_is_told_once_and_hides_no_other(sandbox: SandboxProcess) -> None:
+    kept = Kept()
+    finish(sandbox, 60 * 24 * 365 * 70)
+    assert len(await Polling(polls=2, kept=kept).events()) == 1
+    now = datetime.now(UTC)
+    later = sandbox.finish_review(finished_at=(now + timedelta(minutes=2)).isoformat())["id"]
+    (event,) = await Polling(polls=2, kept=kept).events()
+    assert event["review_ids"] == [later]
+    assert datetime.fromisoformat(event["finished_until"]) < now + timedelta(minutes=1)
+    assert await Polling(polls=2, kept=kept).events() == []
+
+
+async def test_a_review_that_cannot_be_read_hides_no_other(
+    sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow_provider_visma.hooks import _dialog_reviews
+
+    broken, good = finish(sandbox, 0), finish(sandbox, 1)
+    read = _dialog_reviews.read_review
+    monkeypatch.setattr(
+        _dialog_reviews,
+        "read_review",
+        lambda row: read({**row, "user": None} if row["id"] == broken else row),
+    )
+    (event,) = await Polling(kept=Kept()).events()
+    assert event["review_ids"] == [good]
+
+
+class Unkept(Kept):
+    """A state that cannot be written at first, or not even be read."""
+
+    def __init__(self, *, reads: int = 0, writes: int = 0) -> None:
+        super().__init__()
+        self._reads, self._writes = reads, writes
+
+    async def aget(self, key: str, default: Any = None) -> Any:
+        self._reads -= 1
+        if self._reads >= 0:
+            raise RuntimeError("API server")
+        return await super().aget(key, default)
+
+    async def aset(self, key: str, value: Any) -> None:
+        self._writes -= 1
+        if self._writes >= 0:
+            raise RuntimeError("API server")
+        await super().aset(key, value)
+
+
+@pytest.mark.parametrize("kept", [Unkept(reads=2), Unkept(writes=2)])
+async def test_a_state_that_airflow_does_not_keep_at_once_is_not_its_end(
+    sandbox: SandboxProcess, kept: Unkept
+) -> None:
+    finish(sandbox, 0)
+    assert len(await Polling(polls=5, kept=kept).events()) == 1
+    assert kept.values["reviews:dialog_default"]["finished_at"].startswith("2026-11-01")
 
 
 async def test_it_asks_less_and_less_often_while_dialog_fails_and_goes_on_after(
