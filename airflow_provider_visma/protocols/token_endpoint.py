@@ -133,6 +133,6 @@ def _issued(answer: dict[str, Any], *, system: str | None) -> TokenAnswer:
 def _seconds(told: Any) -> float | None:
     try:
         seconds = float(told)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return min(seconds, _LONGEST_LIFETIME) if math.isfinite(seconds) else None

@@ -53,7 +53,7 @@ class Claim:
         try:
             known = json.loads(text)
             return cls(of=str(known["of"]), by=str(known["by"]), at=float(known["at"]))
-        except (KeyError, TypeError, ValueError, RecursionError):
+        except (KeyError, TypeError, ValueError, OverflowError, RecursionError):
             raise ValueError("this is no claim") from None
 
 

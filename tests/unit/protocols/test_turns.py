@@ -8,6 +8,7 @@ import pytest
 
 from airflow_provider_visma.exceptions import VismaUnavailableError
 from airflow_provider_visma.protocols.http import httpx
+from airflow_provider_visma.protocols.turns import Claim
 from tests.unit.protocols.orbit_session import Kept, Service
 
 
@@ -129,3 +130,9 @@ def test_whoever_fails_late_leaves_the_turn_of_the_next_one_alone() -> None:
         service.source(store).get_token()
     assert store.claim is not None
     assert store.claim.by == "another"
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"of": "a", "by": "b", "at": 1' + "0" * 400 + "}"])
+def test_what_is_no_claim_is_said_to_be_none(text: str) -> None:
+    with pytest.raises(ValueError, match=r"^this is no claim$"):
+        Claim.from_json(text)
