@@ -152,8 +152,8 @@ class DialogReviewsTrigger(BaseEventTrigger):
 class _Mark:
     """How far reviews were told: all up to a moment, and which of that moment and later.
 
-    The moment is never in the future: a wrong year in Dialog, or a clock that is ahead, would hide all that is
-    finished until then.
+    The moment is never in the future: a wrong year in Dialog, or a clock that is ahead, would hide all that
+    is finished until then.
 
     :param finished_at: ISO 8601; None before the first event.
     :param told: when those of the moment and later were finished, ISO 8601 in UTC, by id.
