@@ -42,7 +42,7 @@ def orbit_login(args: argparse.Namespace) -> None:
     from airflow_provider_visma import orbit_sign_in
     from airflow_provider_visma.exceptions import VismaError
 
-    by = f"cli:{getpass.getuser()}"
+    by = f"{orbit_sign_in.TERMINAL}{getpass.getuser()}"
     try:
         begun = orbit_sign_in.begin(orbit_sign_in.read_settings(args.conn_id), by=by)
         print(f"Open this address in a browser and sign in to Teamleader Orbit:\n\n{begun.address}\n")

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 CONNECTION_TYPE = "teamleader_orbit"
 CALLBACK_PATH = "/visma/orbit/callback"
+TERMINAL = "cli:"  # begins the name of who begins at a terminal
 LASTS = 600.0
 
 _OPERATION = "sign-in"
@@ -192,6 +193,18 @@ def finish(
         raise _refusal(VismaRequestError, "code_missing", "the address holds no code", _AGAIN, record.conn_id)
     session = _redeemed(record, answer.code, clock=clock, sleep=sleep)
     return SignedIn(conn_id=record.conn_id, session=session)
+
+
+def begun_at_terminal(address: str, *, clock: Callable[[], float] = time.time) -> bool:
+    """Return whether somebody waits at a terminal for this address, on which the browser ended, to be pasted.
+
+    :param clock: seconds since 1970.
+    """
+    try:
+        record = records.recall(_record_id(read_answer(address).state, now=clock()))
+    except VismaError:
+        return False
+    return record is not None and record.by.startswith(TERMINAL)
 
 
 def _redeemed(

@@ -28,6 +28,7 @@ def create_app() -> ASGIApp:
         app.include_router(screen.router)
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     app.add_exception_handler(SignInNeeded, _to_airflows_login)
+    app.add_exception_handler(orbit.BegunAtTerminal, orbit.copy_this_address)
     app.add_exception_handler(HTTPException, _problem_page)
     app.add_exception_handler(Exception, _failure_page)
     return SecurityHeaders(app)  # around all of it: Starlette's own middleware would miss a failure's page
@@ -58,7 +59,7 @@ class SecurityHeaders:
                     f"connect-src 'self'; form-action {targets}; frame-ancestors 'self'; base-uri 'none'"
                 )
                 headers["X-Content-Type-Options"] = "nosniff"
-                headers["Referrer-Policy"] = "same-origin"
+                headers.setdefault("Referrer-Policy", "same-origin")
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from airflow_provider_visma import orbit_sign_in
@@ -102,7 +102,27 @@ def begin(request: Request, conn_id: str, user: Editor, form: PostedForm) -> Red
     return RedirectResponse(sign_in.address, status_code=303)
 
 
-@router.get("/callback", name="orbit_callback")
+class BegunAtTerminal(Exception):
+    """The answer is for somebody at a terminal: the browser has to stay on its address."""
+
+
+def not_for_a_terminal(request: Request) -> None:
+    """Check that the answer is for this page, before anybody is sent to a login and the answer is lost.
+
+    :raises BegunAtTerminal: it is not.
+    """
+    if orbit_sign_in.begun_at_terminal(request.url.query):
+        raise BegunAtTerminal
+
+
+def copy_this_address(request: Request, error: Exception) -> HTMLResponse:
+    """Say where the address of this page is to go; nothing is done with it here."""
+    response = render(request, "notice.html", user=None, notice=Notice("done", "orbit.at_terminal"))
+    response.headers["Referrer-Policy"] = "no-referrer"  # not even to what the page itself loads
+    return response
+
+
+@router.get("/callback", name="orbit_callback", dependencies=[Depends(not_for_a_terminal)])
 def callback(request: Request, user: SignedIn) -> RedirectResponse:
     """Take what Orbit answered and go on to the page."""
     return _finished(request, request.url.query, user)

@@ -50,6 +50,10 @@ TEXTS: Final = {
         ),
         "orbit.paste.label": "The address on which the browser ended",
         "orbit.paste.submit": "Complete the sign-in",
+        "orbit.at_terminal": (
+            "This sign-in was begun at a terminal. Copy the whole address of this page from the address bar "
+            "and paste it there."
+        ),
         "orbit.signed_in": "{conn_id} is signed in.",
         "orbit.signed_out": "Airflow has forgotten the session of {conn_id}.",
         "orbit.problem.state_missing": "Not signed in: the address is incomplete. Use the whole address.",
@@ -110,6 +114,10 @@ TEXTS: Final = {
         ),
         "orbit.paste.label": "Het adres waarop de browser uitkwam",
         "orbit.paste.submit": "Aanmelden voltooien",
+        "orbit.at_terminal": (
+            "Dit aanmelden is in een terminal begonnen. Kopieer het hele adres van deze pagina uit de "
+            "adresbalk en plak het daar."
+        ),
         "orbit.signed_in": "{conn_id} is aangemeld.",
         "orbit.signed_out": "Airflow is de sessie van {conn_id} vergeten.",
         "orbit.problem.state_missing": "Niet aangemeld: het adres is onvolledig. Gebruik het hele adres.",

@@ -138,6 +138,8 @@ def _remembering(request: Request, response: HTMLResponse) -> HTMLResponse:
 
 
 def _language_links(request: Request) -> list[dict[str, str]]:
+    if "state" in request.query_params:  # the answer to a sign-in, which belongs in no page
+        return []
     here = request.url.remove_query_params(list(_HIDDEN_FROM_LINKS))
     return [
         {"code": code, "name": name, "href": f"?{here.include_query_params(lang=code).query}"}

@@ -140,6 +140,21 @@ def test_a_state_is_worth_something_once_and_only_to_who_began(anna: TestClient,
     assert "used before" in shown(anna, anna.get("/visma/orbit/callback", params=query))
 
 
+@pytest.mark.parametrize("user", ["anna", None])
+def test_an_answer_that_a_terminal_waits_for_stays_in_the_address_bar(
+    browser: Browser, user: str | None
+) -> None:
+    add_connection()
+    begun = orbit_sign_in.begin(orbit_sign_in.read_settings(CONN_ID), by="cli:somebody")
+    query = {"code": "the-code-itself", "state": state_of(begun.address)}
+    answer = browser(user).get("/visma/orbit/callback", params=query)
+    assert (answer.status_code, answer.headers["referrer-policy"]) == (200, "no-referrer")
+    assert "begun at a terminal" in answer.text
+    assert "the-code-itself" not in answer.text
+    assert audit_log() == []
+    assert orbit_sign_in.begun_at_terminal(f"?state={query['state']}")
+
+
 def test_an_error_of_any_name_is_said(anna: TestClient) -> None:
     add_connection()
     query = {"error": "other", "state": state_of(post(anna, f"/{CONN_ID}/sign-in").headers["location"])}
