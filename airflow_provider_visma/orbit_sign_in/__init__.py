@@ -54,14 +54,10 @@ class SignIn:
 
     :param address: where the person's browser is to go.
     :param redirect_uri: where the service sends the browser afterwards.
-    :param returns_here: whether that is this Airflow; if not, the address where it ends is to be pasted.
-    :param expires_at: seconds since 1970.
     """
 
     address: str = field(repr=False)
     redirect_uri: str
-    returns_here: bool
-    expires_at: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,24 +100,14 @@ def airflow_callback() -> str | None:
     return f"{base_url}{CALLBACK_PATH}" if base_url else None
 
 
-def begin(
-    settings: OrbitSettings,
-    *,
-    by: str,
-    redirect_uri: str | None = None,
-    clock: Callable[[], float] = time.time,
-) -> SignIn:
+def begin(settings: OrbitSettings, *, by: str, clock: Callable[[], float] = time.time) -> SignIn:
     """Begin a sign-in; what has expired by now is forgotten.
 
     :param by: who begins, and will have to finish.
-    :param redirect_uri: instead of the connection's own, or of this Airflow's where that has none.
     :param clock: seconds since 1970.
     :raises VismaConnectionConfigError: nobody says where the browser is to return to.
     """
-    callback = airflow_callback()
-    client = replace(
-        settings.client, redirect_uri=redirect_uri or settings.client.redirect_uri or callback or ""
-    )
+    client = replace(settings.client, redirect_uri=settings.client.redirect_uri or airflow_callback() or "")
     if not client.redirect_uri:
         raise VismaConnectionConfigError(
             "there is no redirect_uri",
@@ -144,8 +130,6 @@ def begin(
     return SignIn(
         address=authorization_address(client, state=state, challenge=pkce.challenge),
         redirect_uri=client.redirect_uri,
-        returns_here=client.redirect_uri == callback,
-        expires_at=now + LASTS,
     )
 
 

@@ -86,7 +86,6 @@ def page(request: Request, user: Reader) -> HTMLResponse:
         user=user,
         form_targets=("https:", *sorted(targets)) if targets else (),
         cards=cards,
-        callback=orbit_sign_in.airflow_callback(),
         may_finish=any(card.connection.may_edit for card in cards),
     )
 
