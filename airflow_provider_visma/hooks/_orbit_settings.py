@@ -30,7 +30,7 @@ _HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
 
 # All of it within a turn (:mod:`airflow_provider_visma.protocols.turns`): when that is over, the next one
 # redeems the same refresh token.
-_RENEWAL_LIMITS = HttpLimits(connect=10.0, read=60.0, total=15.0, max_bytes=1024 * 1024)
+_TOKEN_LIMITS = HttpLimits(connect=10.0, read=60.0, total=15.0, max_bytes=1024 * 1024)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class OrbitSettings:
         return cls(settings, client, key, _text(settings, "refresh_token") or None)
 
     def open_client(self, limits: HttpLimits | None = None, auth: httpx.Auth | None = None) -> httpx.Client:
-        """Return a client for the API and for the token endpoint."""
+        """Return a client for the API."""
         return build_client(
             self.connection.base_url,
             auth=auth,
@@ -80,9 +80,10 @@ class OrbitSettings:
             limits=limits or self.connection.limits,
         )
 
-    def _open_token_client(self) -> httpx.Client:
-        read = min(self.connection.limits.read, _RENEWAL_LIMITS.read)
-        return self.open_client(replace(_RENEWAL_LIMITS, read=read))
+    def open_token_client(self) -> httpx.Client:
+        """Return a client for the token endpoint, which is done within a turn."""
+        read = min(self.connection.limits.read, _TOKEN_LIMITS.read)
+        return self.open_client(replace(_TOKEN_LIMITS, read=read))
 
     def open_async_client(
         self, limits: HttpLimits | None = None, auth: httpx.Auth | None = None
@@ -103,14 +104,14 @@ class OrbitSettings:
     def new_token_source(self) -> RenewingTokenSource:
         """Return a source of tokens that knows only what is stored."""
         source = _new_source(self.client, self.token_key, self.seed, self.connection.conn_id)
-        source.open_client = self._open_token_client
+        source.open_client = self.open_token_client
         return source
 
     def token_source(self) -> RenewingTokenSource:
         """Return the source of tokens that everything with this connection shares in this process."""
         with _cache_lock:
             source = _cached_source(self.client, self.token_key, self.seed, self.connection.conn_id)
-            source.open_client = self._open_token_client  # so that a corrected proxy or CA takes effect
+            source.open_client = self.open_token_client  # so that a corrected proxy or CA takes effect
             return source
 
 

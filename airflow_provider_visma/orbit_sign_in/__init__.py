@@ -210,7 +210,7 @@ def _redeemed(
             replace(settings.client, redirect_uri=record.redirect_uri),
             code,
             record.verifier,
-            open_client=settings.open_client,
+            open_client=settings.open_token_client,
             clock=clock,
         )
     except VismaError as error:

@@ -94,7 +94,7 @@ def test_a_process_has_one_source_for_a_connection_whose_way_out_is_the_latest()
     first, second = read(**EXTRA), read(**EXTRA, proxy="http://proxy.example.com:3128")
     source = first.token_source()
     assert second.token_source() is source
-    assert source.open_client == second._open_token_client
+    assert source.open_client == second.open_token_client
     assert read("another", **EXTRA).token_source() is not source
 
 
