@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, BinaryIO, Protocol, cast
+from typing import BinaryIO, cast
 
+from airflow_provider_visma.dialog_reviews.documents import Documents, PrivateCopy, Watched
 from airflow_provider_visma.dialog_reviews.ledger import (
     Entry,
     Ledger,
@@ -47,56 +48,6 @@ FILED, NOT_FILED = "filed", "not filed"
 
 _UNANSWERED_IN_A_ROW = 5
 _OF_ONE_REVIEW = frozenset({"1003", "HTTP 413"})
-
-
-class Documents(Protocol):
-    """What filing needs of Dialog."""
-
-    def review_user(self, user_id: str) -> ReviewUser | None:
-        """Return a user, None where Dialog knows no such one."""
-
-    def download_review(self, review: Review, write: Callable[[bytes], Any], *, max_bytes: int) -> None:
-        """Give a review's document to *write*, piece by piece."""
-
-
-class PrivateCopy(Protocol):
-    """A file that was downloaded."""
-
-    @property
-    def size(self) -> int:
-        """How many bytes it has."""
-
-    @property
-    def sha256(self) -> str:
-        """Hex digest of its bytes."""
-
-    def write(self, chunk: bytes) -> None:
-        """Append *chunk*."""
-
-    def open(self) -> AbstractContextManager[BinaryIO]:
-        """Open it for reading, after the last byte was written."""
-
-
-class _Watched:
-    """A file that says so before it gives its last bytes away."""
-
-    def __init__(self, file: BinaryIO, before_last: Callable[[], None]) -> None:
-        self._file = file
-        self._before_last = before_last
-        self._size = file.seek(0, 2)
-        file.seek(0)
-
-    def tell(self) -> int:
-        return self._file.tell()
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        return self._file.seek(offset, whence)
-
-    def read(self, size: int = -1) -> bytes:
-        piece = self._file.read(size)
-        if self._file.tell() >= self._size:
-            self._before_last()
-        return piece
 
 
 class Filing:
@@ -264,7 +215,7 @@ class Filing:
     def _send(
         self, entry: Entry, review: Review, employee_id: int, file: BinaryIO
     ) -> tuple[str, tuple[str, ...]]:
-        watched = cast("BinaryIO", _Watched(file, entry.decide))
+        watched = cast("BinaryIO", Watched(file, entry.decide))
         try:
             self._upload(employee_id, file_name(review), watched)
         except VismaUnknownOutcomeError as error:
@@ -304,6 +255,8 @@ def _stops(error: VismaError) -> bool:
     """Return whether the other reviews would meet the same error."""
     if error.code in _OF_ONE_REVIEW:
         return False
+    if error.system == "Dialog":  # asked for one document or user, it may keep just that one to itself
+        return isinstance(error, VismaAuthenticationError | VismaConnectionConfigError)
     if isinstance(error, VismaPermissionError):
         return True
     if isinstance(error, VismaAuthenticationError | VismaConnectionConfigError | VismaStorageError):

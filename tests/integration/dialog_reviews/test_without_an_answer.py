@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_visma.exceptions import (
+    VismaAuthenticationError,
     VismaNotFoundError,
     VismaTransientError,
     VismaUnavailableError,
@@ -121,6 +122,30 @@ def test_a_document_that_does_not_come_whole_is_failed_and_a_retry_files_it(
         task.run()
     assert (reviews.filed, task.ledger()) == ([], [])
     assert task.run()["filed"] == 1
+
+
+@pytest.mark.parametrize("operation", ["Reviews.document", "Users.get"])
+@pytest.mark.parametrize("status", [400, 403])
+def test_what_dialog_keeps_to_itself_of_one_review_does_not_stop_the_rest(
+    service: SandboxProcess, reviews: Reviews, task: Task, operation: str, status: int
+) -> None:
+    kept, given = (reviews.finish(employee_id=each) for each in reviews.employees[:2])
+    service.inject("dialog", operation, "status", status=status)
+    with pytest.raises(VismaTransientError, match="1 reviews were filed, 0 refused, 1 failed"):
+        task.run()
+    assert task.report()[kept["id"]]["why"] == [f"HTTP {status}"]
+    assert reviews.filed == [(reviews.employees[1], given["sha256"])]
+
+
+def test_a_token_that_dialog_refuses_ends_the_run(
+    service: SandboxProcess, reviews: Reviews, task: Task
+) -> None:
+    for _ in range(2):
+        reviews.finish()
+    service.inject("dialog", "Reviews.document", "status", status=401, count=None)
+    with pytest.raises(VismaAuthenticationError):
+        task.run()
+    assert reviews.downloaded == 1
 
 
 def test_a_dialog_that_is_down_is_not_asked_for_every_review(
