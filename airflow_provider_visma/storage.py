@@ -237,15 +237,39 @@ def read_manifest(folder: ObjectStoragePath) -> dict[str, Any] | None:
     return manifest
 
 
+def place(address: str) -> ObjectStoragePath:
+    """Return an address as the place that it names.
+
+    :raises VismaRequestError: it names none, or one that is another on every worker.
+    """
+    from airflow.sdk import ObjectStoragePath
+
+    scheme, separator, rest = str(address or "").partition("://")
+    if not separator:
+        scheme, rest = "file", scheme
+    if scheme in ("file", "local") and not rest.startswith("/"):
+        raise VismaRequestError(
+            "an address of files is empty, or relative to wherever the worker runs",
+            advice="Write it like file:///data/visma or s3://aws_default@bucket/visma.",
+        )
+    try:
+        path = ObjectStoragePath(address)
+        path.fs  # noqa: B018 - asks whether there is one
+    except ValueError:
+        raise VismaRequestError(
+            f"nothing is installed for addresses that begin with {scheme[:40]}://",
+            advice="They come with Airflow's provider of that store, as s3:// with the one of amazon.",
+        ) from None
+    return path
+
+
 def run_folder(destination: str, name: str, *, run_id: str) -> ObjectStoragePath:
     """Return the folder for the files of one export in one run.
 
     :param name: of the export; a plain path, which the caller has checked.
     """
-    from airflow.sdk import ObjectStoragePath
-
     # A run id may hold anything; nothing of it may begin another folder.
-    return ObjectStoragePath(destination) / name / f"run_id={quote(run_id, safe=':+~')}"
+    return place(destination) / name / f"run_id={quote(run_id, safe=':+~')}"
 
 
 def published_earlier(folder: ObjectStoragePath, *, task: str | None, system: str) -> dict[str, Any] | None:

@@ -27,7 +27,7 @@ from airflow_provider_visma.operators._uploaded_file import (
     settled_rows,
 )
 from airflow_provider_visma.operators.base import VismaOperator, check_mappings, named_errors
-from airflow_provider_visma.storage import Publication
+from airflow_provider_visma.storage import Publication, place
 from airflow_provider_visma.upload_ledger.ledger import Ledger
 from airflow_provider_visma.upload_ledger.rows import REJECTED_COLUMNS, Problem
 from airflow_provider_visma.upload_ledger.upload import open_rows
@@ -137,10 +137,10 @@ class RowUploadOperator(VismaOperator):
 
     def _execute(self, context: Context) -> dict[str, Any]:
         self._check_arguments()
-        root = ObjectStoragePath(self.ledger)
+        root, source = place(self.ledger), place(self.path)
         with self._publication(root) as staging:
             # A copy: whoever writes the file again meanwhile does not change what is sent.
-            copy = copied(staging, ObjectStoragePath(self.path), system=self.system)
+            copy = copied(staging, source, system=self.system)
             ledger = Ledger(root / copy.sha256, system=self.system)
             ledger.claim(
                 owner_of(context), is_over=asking_airflow(context), take_over=is_true(self.take_over)

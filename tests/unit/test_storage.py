@@ -19,14 +19,22 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import ForkProcess
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import fsspec
 import pytest
 from airflow.sdk import ObjectStoragePath
 from airflow.sdk.io import attach
 
-from airflow_provider_visma.exceptions import VismaContentError, VismaStorageError
-from airflow_provider_visma.storage import Publication, read_jsonl, read_manifest, stage_jsonl
+from airflow_provider_visma.exceptions import VismaContentError, VismaRequestError, VismaStorageError
+from airflow_provider_visma.storage import (
+    Publication,
+    place,
+    read_jsonl,
+    read_manifest,
+    run_folder,
+    stage_jsonl,
+)
 
 
 @pytest.fixture(params=["local", "remote"])
@@ -243,6 +251,19 @@ def test_a_damaged_manifest_is_an_error_to_a_reader_and_no_obstacle_to_a_rerun(
         read_manifest(folder)
     publish(folder, staging, a=b"1")
     assert (read_manifest(folder) or {})["kind"] == "test"
+
+
+@pytest.mark.parametrize("address", ["", None, "visma/out", "file://visma/out", "~/out"])
+def test_a_place_that_is_another_on_every_worker_is_none(address: Any) -> None:
+    with pytest.raises(VismaRequestError, match=r"empty, or relative.*file:///data/visma"):
+        run_folder(address, "projects", run_id="run")
+
+
+@pytest.mark.parametrize("scheme", ["nofs", "s3x"])
+def test_an_address_for_which_nothing_is_installed_is_said_by_its_beginning(scheme: str) -> None:
+    with pytest.raises(VismaRequestError, match=f"begin with {scheme}://") as caught:
+        place(f"{scheme}://user:secret@host/out")
+    assert "secret" not in str(caught.value)
 
 
 def test_there_is_no_manifest_where_nothing_was_published(folder: ObjectStoragePath) -> None:
