@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -27,7 +27,7 @@ from airflow_provider_visma.plugin.dialog_clients import DialogClient, DialogCli
 from airflow_provider_visma.plugin.pages import Notice, render
 
 if TYPE_CHECKING:
-    from airflow_provider_visma.dialog_import.moves import Moved, UserRef
+    from airflow_provider_visma.dialog_import.moves import DialogMoves, Moved, UserRef
     from airflow_provider_visma.dialog_import.roster import ListedUser, UserPage
 
 router = APIRouter(prefix="/dialog/{conn_id}/users")
@@ -100,23 +100,15 @@ def invite(request: Request, conn_id: str, user: Editor, form: PostedForm) -> HT
     chosen = [str(one)] if one else [str(value) for value in form.getlist("user")]
     if not chosen:
         return _list(request, conn_id, user, View.of(form), notice=Notice("problem", "dialog.invite.nobody"))
-    with _CLIENTS.of(conn_id) as dialog:
-        return _moved(
-            request,
-            conn_id,
-            user,
-            form,
-            what="invite",
-            moving=lambda: dialog.moves.invite(_refs(form, chosen)),
-        )
+    refs = _refs(form, chosen)
+    return _moved(request, conn_id, user, form, what="invite", moving=lambda moves: moves.invite(refs))
 
 
 @router.post("/undo", name="dialog_undo")
 def undo(request: Request, conn_id: str, user: Editor, form: PostedForm) -> HTMLResponse:
     """Take an invitation or a link back."""
-    (ref,) = _refs(form, [str(form.get("one", ""))])
-    with _CLIENTS.of(conn_id) as dialog:
-        return _moved(request, conn_id, user, form, what="undo", moving=lambda: (dialog.moves.undo(ref),))
+    (ref,) = _refs(form, [_one(form)])
+    return _moved(request, conn_id, user, form, what="undo", moving=lambda moves: (moves.undo(ref),))
 
 
 @router.post("/choose", name="dialog_choose")
@@ -127,7 +119,7 @@ def choose(request: Request, conn_id: str, user: Editor, form: PostedForm) -> HT
     try:
         with _CLIENTS.of(conn_id) as dialog:
             roster = dialog.roster
-            found = roster.user(str(form.get("one", "")))
+            found = roster.user(_one(form))
             if found is None:
                 raise HTTPException(404)
             suggested = roster.suggestions(found, looked_for)
@@ -150,20 +142,19 @@ def choose(request: Request, conn_id: str, user: Editor, form: PostedForm) -> HT
 @router.post("/link", name="dialog_link")
 def link_users(request: Request, conn_id: str, user: Editor, form: PostedForm) -> HTMLResponse:
     """Link a user with one whom Dialog had already."""
-    (ref,) = _refs(form, [str(form.get("one", ""))])
+    (ref,) = _refs(form, [_one(form)])
     existing = str(form.get("existing", ""))
     if not existing:
         return _list(request, conn_id, user, View.of(form), notice=Notice("problem", "dialog.link.nobody"))
-    with _CLIENTS.of(conn_id) as dialog:
-        return _moved(
-            request,
-            conn_id,
-            user,
-            form,
-            what="link",
-            moving=lambda: (dialog.moves.link(ref, existing),),
-            with_whom=existing,
-        )
+    return _moved(
+        request,
+        conn_id,
+        user,
+        form,
+        what="link",
+        moving=lambda moves: (moves.link(ref, existing),),
+        with_whom=existing,
+    )
 
 
 def _moved(
@@ -173,13 +164,14 @@ def _moved(
     form: FormData,
     *,
     what: str,
-    moving: Any,
+    moving: Callable[[DialogMoves], tuple[Moved, ...]],
     with_whom: str | None = None,
 ) -> HTMLResponse:
     """Do what was asked for, write down what became of it, and show the list as it is now."""
     link_of(user, conn_id)
     try:
-        moved: tuple[Moved, ...] = moving()
+        with _CLIENTS.of(conn_id) as dialog:
+            moved = moving(dialog.moves)
     except VismaError as error:
         extra = {"code": error.code or type(error).__name__}
         audit.record(f"visma_dialog.{what}_failed", user=user, conn_id=conn_id, extra=extra)
@@ -291,6 +283,13 @@ def _undoable(user: ListedUser) -> bool:
 
 def _last_start(total: int) -> int:
     return (max(total, 1) - 1) // PAGE_SIZE * PAGE_SIZE + 1
+
+
+def _one(form: FormData) -> str:
+    """Return the id of the user whose button was pressed; a form that names nobody is none of ours."""
+    if not (one := str(form.get("one", ""))):
+        raise HTTPException(404)
+    return one
 
 
 def _refs(form: FormData, ids: Iterable[str]) -> list[UserRef]:

@@ -310,6 +310,22 @@ def test_a_connection_in_airflows_database_leads_to_dialog_as_well(
     assert "Users 1 to 50 of 121" in text_of(page)
 
 
+@pytest.mark.parametrize("address", ["", "/invite", "/undo", "/choose", "/link"])
+@pytest.mark.parametrize("conn_id", ["nmbrs_default", "nowhere"])
+def test_nothing_can_be_done_with_a_connection_that_is_not_one_of_dialog(
+    anna: TestClient, conn_id: str, address: str
+) -> None:
+    form = {"csrf_token": csrf_of(anna.get(f"{ROOT}/users").text), "one": "x", "existing": "y"}
+    answer = anna.post(f"/visma/dialog/{conn_id}/users{address}", data=form, headers={"origin": BASE_URL})
+    assert answer.status_code == 404
+    assert audit_log() == []
+
+
+@pytest.mark.parametrize("address", ["/undo", "/choose", "/link"])
+def test_a_form_that_names_nobody_is_refused(anna: TestClient, address: str) -> None:
+    assert send(anna, f"/users{address}", one="", existing="x").status_code == 404
+
+
 def test_another_systems_connection_has_no_such_page(anna: TestClient) -> None:
     assert anna.get("/visma/dialog/nmbrs_default/users").status_code == 404
     assert anna.get("/visma/dialog/nowhere").status_code == 404
