@@ -14,8 +14,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from airflow.sdk import ObjectStoragePath
-
 from airflow_provider_visma.dialog_reviews.filing import FILED, NOT_FILED, Filing
 from airflow_provider_visma.dialog_reviews.ledger import Ledger
 from airflow_provider_visma.dialog_reviews.pdf import MAX_BYTES
@@ -24,15 +22,16 @@ from airflow_provider_visma.dialog_reviews.review import LINKED, read_moment
 from airflow_provider_visma.exceptions import (
     VismaConnectionConfigError,
     VismaRequestError,
+    VismaStorageError,
     VismaTransientError,
     VismaUnknownOutcomeError,
 )
 from airflow_provider_visma.operators._ledger_owner import asking_airflow, is_true, owner_of
 from airflow_provider_visma.operators.base import VismaOperator
-from airflow_provider_visma.storage import Publication, stage_jsonl
+from airflow_provider_visma.storage import Publication, place, stage_jsonl
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
+    from airflow.sdk import Context, ObjectStoragePath
 
     from airflow_provider_visma.hooks.nmbrs import NmbrsHook
     from airflow_provider_visma.staged_file import StagedFile
@@ -62,7 +61,7 @@ class DialogReviewsToNmbrsOperator(VismaOperator):
     :param max_failed: how many reviews may be refused, fail or be in doubt before the task fails, after all
         others were filed. (templated)
     :param settled: what a person found of reviews in doubt: ``filed`` or ``not filed`` by review; a JSON
-        object as text does too. (templated)
+        object as text does too. It holds for one attempt: give it to one run. (templated)
     :param retry_refused: try again what an earlier run had refused. (templated)
     :param max_bytes: how large a PDF may be.
     :param allow_active: file PDFs with a program, an action that starts one, or attached files in them.
@@ -128,7 +127,7 @@ class DialogReviewsToNmbrsOperator(VismaOperator):
         max_failed, since, settled = self._max_failed(), self._since(), settled_reviews(self.settled)
         nmbrs = NmbrsHook(self.nmbrs_conn_id)
         terms = self._terms(nmbrs)
-        ledger = Ledger(ObjectStoragePath(self.ledger), domain=nmbrs.domain)
+        ledger = Ledger(place(self.ledger), domain=nmbrs.domain)
 
         def upload(employee_id: int, name: str, file: BinaryIO) -> None:
             nmbrs.upload_document(employee_id, name, file, terms.document_type)
@@ -137,7 +136,7 @@ class DialogReviewsToNmbrsOperator(VismaOperator):
             DialogHook(self.dialog_conn_id) as dialog,
             # At the ledger, which all runs share: so the next one removes what a kill left behind.
             self._publication(ledger.folder) as copies,
-            self._publication(ObjectStoragePath(self.destination)) as publication,
+            self._publication(place(self.destination)) as publication,
         ):
             filing = Filing(
                 dialog,
@@ -268,7 +267,13 @@ class _Copy:
         return self._staged.sha256
 
     def write(self, chunk: bytes) -> None:
-        self._staged.write(chunk)
+        try:
+            self._staged.write(chunk)
+        except OSError as error:
+            raise VismaStorageError(
+                f"a review's copy cannot be written ({type(error).__name__}: {error.strerror or 'failed'})",
+                advice="Look whether the worker has room. What was filed stays filed.",
+            ) from None
 
     @contextmanager
     def open(self) -> Iterator[BinaryIO]:

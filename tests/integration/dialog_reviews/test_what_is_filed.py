@@ -270,6 +270,7 @@ def test_neither_log_nor_xcom_nor_ledger_says_anything_of_people(
         ({"document_type": None}, VismaConnectionConfigError, "not a GUID"),
         ({"since": "gisteren"}, VismaRequestError, "since"),
         ({"max_failed": "veel"}, VismaRequestError, "max_failed"),
+        ({"ledger": "reviews/ledger"}, VismaRequestError, "relative to wherever"),
         ({"settled": {"x": "maybe"}}, VismaRequestError, "'filed' or 'not filed'"),
         ({"settled": "[1]"}, VismaRequestError, "'filed' or 'not filed'"),
     ],
