@@ -1,14 +1,15 @@
 """A source snapshot and what Dialog holds, made into a plan.
 
 Once a user is invited or linked, nothing from Nmbrs reaches them any more; nobody is ever removed
-(seed: manual, 2.3). Both hold here or nowhere.
+(seed: manual, 2.3). Both hold here or nowhere. Somebody whose address one of Dialog's own users has is known
+by the EmployeeId until a person links the two: they are mostly one.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Set
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import date
 
 from airflow_provider_visma.dialog_import.plan import (
@@ -139,11 +140,16 @@ def _user_lines(
         if reason is not None:
             yield SetAside(external_id, reason)
             continue
-        decision = updated(held[0], person.fields, content.user_fields) if held else None
+        others = owners.get(email_key(person.fields.email or ""), set()) - {external_id}
+        wanted = person.fields
+        if others == {None} and "start_date" in content.user_fields:  # a service that knows states can link
+            wanted = replace(wanted, user_name=external_id)
+            others = set()
+        decision = updated(held[0], wanted, content.user_fields) if held else None
         if isinstance(decision, Frozen):
             yield decision
             continue
-        if owners.get(email_key(person.fields.email or ""), set()) - {external_id}:
+        if others:
             yield SetAside(external_id, SetAsideReason.EMAIL_IN_USE)
             continue
         if decision is not None:
@@ -151,7 +157,7 @@ def _user_lines(
         elif held:
             unchanged[Kind.USER] += 1
         else:
-            yield Create(Kind.USER, external_id, person.fields)
+            yield Create(Kind.USER, external_id, wanted)
         if person.unknown_department is not None:
             yield Unknown(Kind.DEPARTMENT, external_id, str(person.unknown_department))
         if person.unknown_function is not None:

@@ -109,10 +109,9 @@ TEXTS: Final = {
         "dialog.aside.duplicate_email.advice": "Give each employee an address of their own in Nmbrs.",
         "dialog.aside.held_twice": "twice in Dialog",
         "dialog.aside.held_twice.advice": "Remove one of the two users in Dialog.",
-        "dialog.aside.email_in_use": "with an address that another Dialog user has",
+        "dialog.aside.email_in_use": "with an address that another imported user has",
         "dialog.aside.email_in_use.advice": (
-            "Change the address of that user in Dialog; the next import then brings the employee, whom "
-            "you can link here."
+            "Correct the address of one of the two in Nmbrs. If that user left, change it in Dialog."
         ),
         "dialog.missing.function": "Functions that Dialog lacks",
         "dialog.missing.function.explanation": (
@@ -242,10 +241,10 @@ TEXTS: Final = {
         "dialog.aside.duplicate_email.advice": "Geef elke medewerker in Nmbrs een eigen adres.",
         "dialog.aside.held_twice": "twee keer in Dialog",
         "dialog.aside.held_twice.advice": "Verwijder een van de twee gebruikers in Dialog.",
-        "dialog.aside.email_in_use": "met een adres dat een andere Dialog-gebruiker heeft",
+        "dialog.aside.email_in_use": "met een adres dat een andere geïmporteerde gebruiker heeft",
         "dialog.aside.email_in_use.advice": (
-            "Wijzig het adres van die gebruiker in Dialog; de volgende import brengt de medewerker dan "
-            "over, die u hier kunt koppelen."
+            "Verbeter het adres van een van de twee in Nmbrs. Is die gebruiker vertrokken, wijzig het dan "
+            "in Dialog."
         ),
         "dialog.missing.function": "Functies die Dialog mist",
         "dialog.missing.function.explanation": (

@@ -149,19 +149,21 @@ class DialogStore(ScimStorage):
         self._store("User", user, resource_id=stored["id"], meta=meta)
 
     def add_existing(self, number: int, person: Person) -> str:
-        """Keep a user of Dialog's own: no number of an employee, and a login name that is no address."""
+        """Keep a user of Dialog's own, without a number of an employee. Each fifth logs in by address."""
         now, resource_id = self._now(), uuid.uuid4().hex
+        address = str(person.email_work).strip()
+        by_address = number % 5 == 4
         self._write(
             "User",
             {
                 "schemas": [str(User.__schema__)],
                 "id": resource_id,
-                "userName": f"dialog{number + 1}",
+                "userName": address if by_address else f"dialog{number + 1}",
                 "name": {
                     "givenName": person.nickname or "Dialog",
                     "familyName": person.last_name or "Gebruiker",
                 },
-                "emails": [{"value": str(person.email_work).strip(), "type": "other"}],
+                "emails": [{"value": address, "type": "work" if by_address else "other"}],
                 "active": True,
                 "meta": {"resourceType": "User", "created": now, "lastModified": now},
             },

@@ -11,7 +11,7 @@ from airflow_provider_visma.dialog_import.moves import DialogMoves, MoveOutcome,
 from airflow_provider_visma.dialog_import.roster import DialogRoster, ListedUser, UserQuery
 from airflow_provider_visma.exceptions import VismaUnavailableError
 from airflow_provider_visma.hooks.dialog import DialogHook
-from tests.integration.dialog_world import PEOPLE, Import, change_user, person, user_of
+from tests.integration.dialog_world import PEOPLE, Import, change_user, person, raw, user_of
 from visma_sandbox.client import SandboxProcess
 
 
@@ -198,6 +198,24 @@ def test_whoever_has_the_users_address_is_suggested_first_and_linked_once(
     assert suggested.id not in {each.id for each in roster.suggestions(listed(roster, 1))}
     assert moves.undo(ref(listed(roster, 1))).outcome is MoveOutcome.DONE
     assert listed(roster, 1).linked_user_id is None
+
+
+def test_an_employee_who_signs_in_to_dialog_already_is_imported_suggested_linked_and_left_alone(
+    dialog: SandboxProcess, roster: DialogRoster, moves: DialogMoves, run_import: Import
+) -> None:
+    own = dialog.add_dialog_users(5)[4]
+    with raw(dialog) as client:
+        address = client.get(f"/Users/{own}").json()["userName"]
+    people = [*PEOPLE, person(78, email_work=address.upper())]
+
+    assert run_import(people)["created"] == 1
+    (suggested, *_) = roster.suggestions(listed(roster, 78))
+    assert suggested.id == own
+    assert listed(roster, 78).fields.user_name == "78"
+    assert run_import(people)["updated"] == 0
+    assert moves.link(ref(listed(roster, 78)), own).outcome is MoveOutcome.DONE
+    again = run_import([*PEOPLE, person(78, email_work=address, last_name="Anders")])
+    assert (again["updated"], again["frozen_different"]) == (0, 1)
 
 
 def test_a_colleague_of_the_same_name_at_another_host_is_suggested(

@@ -241,9 +241,8 @@ def test_an_address_used_twice_sets_aside_everybody_who_uses_it() -> None:
     assert isinstance(lines[-1], Create)
 
 
-@pytest.mark.parametrize("external_id", [None, "999", "afas-17"])
-def test_an_address_that_another_dialog_user_has_needs_linking(external_id: str | None) -> None:
-    """2.3: somebody who is a Dialog user already is linked by a person, never taken over."""
+@pytest.mark.parametrize("external_id", ["999", "afas-17"])
+def test_an_address_that_another_imported_user_has_sets_the_employee_aside(external_id: str) -> None:
     other = dataclasses.replace(user(7), external_id=external_id)
 
     lines = plan(employee(8, email_work="PERSOON7@example.com"), users=(other,)).lines
