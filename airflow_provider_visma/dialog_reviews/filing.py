@@ -253,13 +253,12 @@ def _no_answers() -> VismaError:
 
 def _stops(error: VismaError) -> bool:
     """Return whether the other reviews would meet the same error."""
-    if error.code in _OF_ONE_REVIEW:
-        return False
-    if error.system == "Dialog":  # asked for one document or user, it may keep just that one to itself
-        return isinstance(error, VismaAuthenticationError | VismaConnectionConfigError)
-    if isinstance(error, VismaPermissionError):
-        return True
     if isinstance(error, VismaAuthenticationError | VismaConnectionConfigError | VismaStorageError):
+        return True
+    # Asked for one document or user, Dialog may keep just that one to itself.
+    if error.code in _OF_ONE_REVIEW or error.system == "Dialog":
+        return False
+    if isinstance(error, VismaPermissionError):
         return True
     # Without a code of the service it is our own request that is wrong; with HTTP's, the address.
     return isinstance(error, VismaPermanentError) and (error.code or "HTTP").startswith("HTTP")

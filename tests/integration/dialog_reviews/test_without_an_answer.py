@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from typing import Any
 
@@ -10,10 +11,12 @@ import pytest
 from airflow_provider_visma.exceptions import (
     VismaAuthenticationError,
     VismaNotFoundError,
+    VismaStorageError,
     VismaTransientError,
     VismaUnavailableError,
     VismaUnknownOutcomeError,
 )
+from airflow_provider_visma.staged_file import StagedFile
 from tests.integration.dialog_reviews.review_filings import UPLOAD, Reviews, Task
 from visma_sandbox.client import SandboxProcess
 
@@ -146,6 +149,25 @@ def test_a_token_that_dialog_refuses_ends_the_run(
     with pytest.raises(VismaAuthenticationError):
         task.run()
     assert reviews.downloaded == 1
+
+
+def test_a_worker_without_room_ends_the_run_and_the_report_tells_what_was_filed(
+    service: SandboxProcess, reviews: Reviews, task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, _ = reviews.finish(size=10_000), reviews.finish(size=500_000)
+    write = StagedFile.write
+
+    def full(self: StagedFile, chunk: bytes) -> None:
+        if self.size + len(chunk) > 100_000:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(self, chunk)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(StagedFile, "write", full)
+        with pytest.raises(VismaStorageError, match="No space left on device"):
+            task.run()
+    assert task.report()[first["id"]]["outcome"] == "filed"
+    assert task.run()["filed"] == 1
 
 
 def test_a_dialog_that_is_down_is_not_asked_for_every_review(
