@@ -26,7 +26,6 @@ from airflow_provider_visma.dialog_import.roster import (
 )
 from airflow_provider_visma.dialog_import.service import DialogService
 from airflow_provider_visma.exceptions import (
-    VismaAuthenticationError,
     VismaConflictError,
     VismaContentError,
     VismaError,
@@ -34,6 +33,9 @@ from airflow_provider_visma.exceptions import (
     VismaTransientError,
 )
 from airflow_provider_visma.protocols.scim_bulk import batches
+
+# A person is waiting, and each answer that does not come takes its full patience.
+_UNANSWERED_IN_A_ROW = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +108,17 @@ class DialogMoves:
             return tuple(Moved(user.id, MoveOutcome.NOT_ALLOWED) for user in users)
         changes = _changes(self._service.scim.model(RESOURCES[Kind.USER]), move)
         done = self._moved_by_bulk(users, changes) if len(users) > 1 else frozenset()
-        return tuple(
-            Moved(user.id, MoveOutcome.DONE)
-            if user.id in done
-            else self._looked_up_and_moved(user, move, changes)
-            for user in users
-        )
+        moved: list[Moved] = []
+        unanswered = 0
+        for user in users:
+            if user.id in done:
+                moved.append(Moved(user.id, MoveOutcome.DONE))
+            elif unanswered == _UNANSWERED_IN_A_ROW:
+                moved.append(Moved(user.id, MoveOutcome.UNKNOWN, moved[-1].code))
+            else:
+                moved.append(self._looked_up_and_moved(user, move, changes))
+                unanswered = unanswered + 1 if moved[-1].outcome is MoveOutcome.UNKNOWN else 0
+        return tuple(moved)
 
     def _moved_by_bulk(self, users: Sequence[UserRef], changes: PatchOp[Any]) -> frozenset[str]:
         """Return the ids of those who were moved; the others, whatever became of them, are looked up."""
@@ -125,10 +132,8 @@ class DialogMoves:
         for batch in batches(items, limits):
             try:
                 statuses = scim.bulk(batch)
-            except VismaAuthenticationError:
-                raise
             except VismaError:
-                continue
+                break
             done |= {key for key, status in statuses.items() if 200 <= status < 300}
         return frozenset(done)
 
@@ -146,15 +151,13 @@ class DialogMoves:
                 return Moved(user.id, MoveOutcome.CHANGED_MEANWHILE)
             if now.state not in move.allowed_from:
                 return Moved(user.id, MoveOutcome.NOT_ALLOWED)
-        except VismaTransientError as error:
+        except VismaError as error:
             return Moved(user.id, MoveOutcome.UNKNOWN, error.code)
         return self._moved(user, move, changes, now.version)
 
     def _moved(self, user: UserRef, move: _Move, changes: PatchOp[Any], version: str | None) -> Moved:
         try:
             self._service.scim.patch(RESOURCES[Kind.USER], user.id, changes, version=version)
-        except VismaAuthenticationError:
-            raise
         except VismaNotFoundError as error:
             return Moved(user.id, MoveOutcome.GONE, error.code)
         except VismaError as error:

@@ -177,8 +177,8 @@ def _moved(
         audit.record(f"visma_dialog.{what}_failed", user=user, conn_id=conn_id, extra=extra)
         return _list(request, conn_id, user, View.of(form), problem=str(error))
     outcomes = Counter(str(each.outcome) for each in moved)
-    done = [each.id for each in moved if str(each.outcome) == "done"]
-    details: dict[str, str | int] = {**outcomes, "ids": " ".join(done)}
+    done, in_doubt = ([each.id for each in moved if each.outcome == name] for name in ("done", "unknown"))
+    details: dict[str, str | int] = {**outcomes, "ids": " ".join(done), "in_doubt": " ".join(in_doubt)}
     if with_whom is not None:
         details["linked_with"] = with_whom
     audit.record(f"visma_dialog.{what}", user=user, conn_id=conn_id, extra=details)

@@ -255,6 +255,18 @@ def test_a_dialog_that_does_not_answer_is_told_of_on_the_page(
     ]
 
 
+def test_whose_answer_did_not_come_stands_in_the_audit_log(anna: TestClient, dialog: SandboxProcess) -> None:
+    form = only(anna.get(f"{ROOT}/users").text, 1)
+    dialog.inject("dialog", "Users.patch", "act_then_reset")
+    dialog.inject("dialog", "Users.get", "status", after=1, status=403)
+
+    answer = text_of(send(anna, "/users/invite", **form).text)
+
+    assert "1 without an answer: the list shows what became of it." in answer
+    ((event, _, extra),) = audit_log()
+    assert (event, json.loads(extra)["in_doubt"]) == ("visma_dialog.invite", form["one"])
+
+
 def test_the_last_page_is_shown_where_the_one_asked_for_is_gone(anna: TestClient) -> None:
     assert "Users 101 to 121 of 121" in text_of(send(anna, "/users", go="1051").text)
     assert "Users 1 to 50 of 121" in text_of(send(anna, "/users", go="-7").text)
