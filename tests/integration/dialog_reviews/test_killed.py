@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -87,6 +91,51 @@ def test_a_copy_that_a_kill_left_behind_is_removed_by_any_later_run(
     task.states = {}
     task.run("run-2")
     assert not list(folder.rglob("review.pdf"))
+
+
+_EVERY = 29  # a prime: a loop is not met at the same place each time
+
+
+def killed_at(number: int, sent: signal.Signals) -> Callable[[], None]:
+    """Return what lets a process have this signal at one of the lines that it executes in our own files."""
+    left = number
+
+    def traced(frame: FrameType, event: str, argument: Any) -> Any:
+        nonlocal left
+        if not {"dialog_reviews", "upload_ledger"} & set(Path(frame.f_code.co_filename).parts):
+            return None
+        left -= event == "line"
+        if not left:
+            os.kill(os.getpid(), sent)
+        return traced
+
+    return lambda: sys.settrace(traced)
+
+
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGTERM])
+def test_wherever_a_task_is_killed_its_retry_files_the_review_once_or_tells_that_it_is_in_doubt(
+    service: SandboxProcess, reviews: Reviews, destination: str, sent: signal.Signals
+) -> None:
+    reviews.finish(size=300_000)
+    outcomes = set()
+    for number in range(1, 2000, _EVERY):
+        task = Task(f"{destination}/{number}")
+        before = len(reviews.filed)
+        process = task.start(
+            prepare=killed_at(number, sent), nmbrs_conn_id="nmbrs_patient", dialog_conn_id="dialog_patient"
+        )
+        ended = process.wait()
+        try:
+            outcomes.add("filed" if task.run()["filed"] else "filed before")
+        except VismaUnknownOutcomeError:
+            outcomes.add("in doubt")
+            assert len(reviews.filed) - before <= 1
+        else:
+            assert len(reviews.filed) - before == 1
+        assert not list(Path(destination.removeprefix("file://")).rglob("review.pdf"))
+        if ended == 0:
+            break
+    assert (ended, outcomes) == (0, {"filed", "filed before", "in doubt"})
 
 
 # Two at once
