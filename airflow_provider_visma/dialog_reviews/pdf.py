@@ -17,6 +17,7 @@ MAX_BYTES = 25 * 1024 * 1024
 
 _EDGE = 1024
 _PIECE = 256 * 1024
+_PACKED_PIECE = 16 * 1024  # most object streams are smaller
 # Longer than a name with every sign escaped, and than the dictionary of an object stream is.
 _OVERLAP = 4 * 1024
 # Of one object stream; of all of a file, packed and unpacked; and how many a file may have. Common writers
@@ -32,10 +33,12 @@ def _name(word: str) -> bytes:
     return ("/" + "".join(signs)).encode()
 
 
+# White space, a delimiter, or the end: part of an address in a link is no name.
+_ENDS = rb"(?=[\s\0()<>\[\]{}/%]|$)"
 _FORBIDDEN = {
-    "javascript": re.compile(_name("JavaScript")),
-    "launch": re.compile(_name("Launch")),
-    "attachment": re.compile(_name("EmbeddedFile")),
+    "javascript": re.compile(_name("JavaScript") + _ENDS),
+    "launch": re.compile(_name("Launch") + _ENDS),
+    "attachment": re.compile(_name("EmbeddedFile") + b"(?:%s)?" % _name("s")[1:] + _ENDS),
 }
 _UNREADABLE = "unreadable_objects"
 _ENCRYPTED = re.compile(_name("Encrypt") + rb"(?![A-Za-z#])")
@@ -151,10 +154,11 @@ class _ObjectStreams:
         inflating, kept, size = zlib.decompressobj(), b"", 0
         try:
             while not inflating.eof:
-                packed = inflating.unconsumed_tail or self._file.read(_PIECE)
+                packed = inflating.unconsumed_tail or self._file.read(_PACKED_PIECE)
                 text = inflating.decompress(packed, _PIECE)
                 size += len(text)
-                self._left -= len(text) + len(packed) - len(inflating.unconsumed_tail)
+                rest = len(inflating.unconsumed_tail) + len(inflating.unused_data)
+                self._left -= len(text) + len(packed) - rest
                 if not packed or size > _MOST_UNPACKED or self._left < 0:
                     return found | {_UNREADABLE}
                 found |= _forbidden_in(kept + text)

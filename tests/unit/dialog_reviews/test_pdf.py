@@ -41,6 +41,8 @@ def packed(content: bytes, entries: bytes = b"/Filter /FlateDecode") -> bytes:
         pdf(packed(zlib.compress(b"1 0 << >>"), b"/Filter[/FlateDecode]")),
         pdf(b"1 0 obj\n<< /JavaScripting 1 >>\nendobj\n".replace(b"/JavaScripting", b"/Java")),
         pdf(b"1 0 obj\n<< /EncryptMetadata true >>\nendobj\n"),
+        pdf(b"<< /S /URI /URI (https://example.com/JavaScript-cursus/LaunchDay) >>"),
+        pdf(packed(zlib.compress(b"1 0 << /Type /Page >>" * 50)) * 3_000),
     ],
 )
 def test_a_plain_pdf_has_no_problem(content: bytes) -> None:
@@ -57,6 +59,8 @@ def test_a_plain_pdf_has_no_problem(content: bytes) -> None:
         (pdf() + b"\0" * 1100, "truncated"),
         (pdf(b"<< /S /JavaScript /JS (x) >>"), "javascript"),
         (pdf(b"<< /S/JavaScript>>"), "javascript"),
+        (pdf(b"<< /S/JavaScript\0/JS(x)>>"), "javascript"),
+        (pdf(b"<< /Type /Embedded#46ile#73 4 0 R >>"), "attachment"),
         (pdf(b"<< /S /#4aavaScript >>"), "javascript"),
         (pdf(b"<< /S /#4AavaScrip#74 >>"), "javascript"),
         (pdf(b"<< /S /Launch /F (calc.exe) >>"), "launch"),
