@@ -25,6 +25,7 @@ LANGUAGE_COOKIE: Final = "visma_language"
 _LANGUAGE_SECONDS: Final = 365 * 24 * 3600
 _NOTICE_SECONDS: Final = 60
 _HIDDEN_FROM_LINKS: Final = ("notice", "lang")
+_LATEST: Final = datetime(9999, 12, 31, 23, 59, tzinfo=UTC).timestamp()  # that a date can hold
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +159,7 @@ def _notice_of(request: Request) -> Notice | None:
 
 def _moment(seconds: float) -> str:
     """Return a moment for people of any language."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return datetime.fromtimestamp(min(seconds, _LATEST), UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def origin(address: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -265,6 +266,21 @@ def test_whose_answer_did_not_come_stands_in_the_audit_log(anna: TestClient, dia
     assert "1 without an answer: the list shows what became of it." in answer
     ((event, _, extra),) = audit_log()
     assert (event, json.loads(extra)["in_doubt"]) == ("visma_dialog.invite", form["one"])
+
+
+@pytest.mark.parametrize("moment", ["9999-12-31T23:59:59.9999999Z", "9999-12-31T23:59:59-14:00"])
+def test_a_moment_that_never_comes_is_shown(
+    anna: TestClient, dialog: SandboxProcess, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    from airflow_provider_visma.dialog_import.roster import DialogRoster
+
+    dialog.move_user(1, "invited")
+    listed = DialogRoster._listed
+    monkeypatch.setattr(
+        DialogRoster, "_listed", lambda self, user: replace(listed(self, user), takes_effect_at=moment)
+    )
+
+    assert "Undo Testpersoon Nummer1 until 9999-12-31 23:59 UTC" in rows(anna.get(f"{ROOT}/users").text)["1"]
 
 
 def test_the_last_page_is_shown_where_the_one_asked_for_is_gone(anna: TestClient) -> None:
