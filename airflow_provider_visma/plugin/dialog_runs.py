@@ -6,6 +6,7 @@ here, and who may not start it cannot start it here.
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
@@ -24,10 +25,12 @@ from airflow.utils.session import create_session
 from airflow.utils.state import DagRunState
 from airflow.utils.types import DagRunTriggeredByType, DagRunType
 from sqlalchemy import select, update
+from sqlalchemy.orm import Session
 
 IMPORT_KIND: Final = "dialog-import"
 _RUNS_LOOKED_AT: Final = 60
 _UNDERWAY: Final = (DagRunState.QUEUED, DagRunState.RUNNING)
+_STARTING: Final = threading.Lock()
 
 Readiness = Literal["unnamed", "hidden", "missing", "broken", "paused", "ready"]
 
@@ -175,12 +178,23 @@ def start(user: BaseUser, dag_id: str) -> str:
         raise CannotStartError(found.readiness)
     if not found.may_start:
         raise CannotStartError("forbidden")
-    run = last_run(dag_id)
-    if run is not None and run.underway:
-        raise CannotStartError("underway")
+    # A button that is pressed twice sends two forms at once. The row keeps other API servers waiting, where
+    # the database can lock one, and the lock other requests of this one.
+    with _STARTING, create_session(scoped=False) as session:
+        session.execute(select(DagModel.dag_id).where(DagModel.dag_id == dag_id).with_for_update())
+        runs = select(DagRun.id).where(DagRun.dag_id == dag_id, DagRun.state.in_(_UNDERWAY)).limit(1)
+        if session.scalar(runs) is not None:
+            raise CannotStartError("underway")
+        return _started(user, dag_id, session)
+
+
+def _started(user: BaseUser, dag_id: str, session: Session) -> str:
     try:
         started = trigger_dag(
-            dag_id, triggered_by=DagRunTriggeredByType.UI, triggering_user_name=user.get_name()
+            dag_id,
+            triggered_by=DagRunTriggeredByType.UI,
+            triggering_user_name=user.get_name(),
+            session=session,
         )
     except (AirflowException, ValueError) as error:
         raise CannotStartError("refused") from error

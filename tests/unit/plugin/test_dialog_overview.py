@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, get_args
 
@@ -184,6 +185,29 @@ def test_an_import_is_started_once_and_followed(anna: TestClient) -> None:
     ((event, user, extra),) = audit_log()
     assert (event, user) == ("visma_dialog.import_started", "anna")
     assert json.loads(extra) == {"conn_id": "dialog_default", "dag_id": DAG_ID, "run_id": run_id}
+
+
+@pytest.mark.usefixtures("dag")
+def test_a_button_that_is_pressed_twice_starts_one_import(browser: Browser, anna: TestClient) -> None:
+    form_token = token(anna)
+    browsers = [browser("anna") for _ in range(4)]
+
+    with ThreadPoolExecutor(len(browsers)) as pool:
+        list(pool.map(lambda each: send(each, "/import", csrf_token=form_token), browsers))
+
+    assert len(runs()) == 1
+    assert len(audit_log()) == 1
+
+
+@pytest.mark.usefixtures("dag")
+def test_no_import_is_started_beside_an_older_one_that_goes_on(anna: TestClient) -> None:
+    add_run("long", state=DagRunState.RUNNING)
+    add_run("short")
+
+    answer = send(anna, "/import")
+
+    assert "an import is underway" in text_of(anna.get(answer.headers["location"]).text)
+    assert len(runs()) == 2
 
 
 @pytest.mark.usefixtures("dag")
