@@ -90,10 +90,11 @@ class ScimEngine(BaseSyncSCIMClient):
 
     def query(self, *arguments: Any, **options: Any) -> Any:
         """Read; the library has nothing against an answer without content, and no reader can use one."""
-        answer = super().query(*arguments, **options)
-        if answer is None:
-            raise UnexpectedContentFormatException
-        return answer
+        return _content(super().query(*arguments, **options))
+
+    def search(self, *arguments: Any, **options: Any) -> Any:
+        """Read by a form that is sent; as :meth:`query`."""
+        return _content(super().search(*arguments, **options))
 
     def call(
         self,
@@ -138,6 +139,12 @@ class ScimEngine(BaseSyncSCIMClient):
                 advice="Check that the address is that of a SCIM 2.0 service.",
                 **where,
             ) from None
+
+
+def _content(answer: Any) -> Any:
+    if answer is None:
+        raise UnexpectedContentFormatException
+    return answer
 
 
 def operation_of(method: str, url: str) -> str:

@@ -13,6 +13,7 @@ from airflow.models.connection import Connection
 from airflow.utils.session import create_session
 from fastapi.testclient import TestClient
 
+from airflow_provider_visma.plugin.dialog_clients import DialogClients
 from tests.integration.dialog_world import Import, change_user, person, user_of
 from tests.unit.plugin.conftest import BASE_URL, audit_log, csrf_of
 from tests.unit.plugin.dialog_screen import CONN_ID, ROOT, Browser, only, rows, send, text_of, ticked
@@ -31,6 +32,8 @@ def imported(dialog: SandboxProcess, tmp_path: Path) -> SandboxProcess:
 @pytest.fixture
 def dialog(sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch) -> SandboxProcess:
     monkeypatch.setattr("time.sleep", lambda seconds: None)
+    # What another test had this Dialog do is not remembered.
+    monkeypatch.setattr("airflow_provider_visma.plugin.dialog_users._CLIENTS", DialogClients())
     return sandbox
 
 
@@ -239,6 +242,19 @@ def test_a_dialog_without_filters_is_shown_as_a_whole_and_says_so(
     )
 
 
+def test_a_dialog_without_states_offers_no_filter_by_what_it_does_not_keep(
+    anna: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow_provider_visma.dialog_import.service import DialogService
+
+    monkeypatch.setattr(DialogService, "user_fields", frozenset({"user_name", "given_name", "email"}))
+    page = send(anna, "/users", state="invited", department="10").text
+
+    assert "This Dialog knows no states" in text_of(page)
+    assert 'name="search"' in page
+    assert "<select" not in page
+
+
 def test_a_dialog_that_does_not_answer_is_told_of_on_the_page(
     anna: TestClient, dialog: SandboxProcess
 ) -> None:
@@ -254,6 +270,21 @@ def test_a_dialog_that_does_not_answer_is_told_of_on_the_page(
     assert [(event, json.loads(extra)["code"]) for event, _, extra in audit_log()] == [
         ("visma_dialog.invite_failed", "HTTP 503")
     ]
+
+
+@pytest.mark.parametrize(
+    "kind", ["html_error_page", "empty_body", "truncated", "trailing_garbage", "redirect"]
+)
+def test_an_answer_that_is_no_list_is_told_of_on_the_page(
+    anna: TestClient, dialog: SandboxProcess, kind: str
+) -> None:
+    form = {"csrf_token": csrf_of(anna.get(f"{ROOT}/users").text), "search": "zoë"}
+    dialog.inject("dialog", "Users.search", kind, count=None)
+
+    page = anna.post(f"{ROOT}/users", data=form, headers={"origin": BASE_URL})
+
+    assert page.status_code == 200
+    assert "Dialog gave no usable answer" in text_of(page.text)
 
 
 def test_whose_answer_did_not_come_stands_in_the_audit_log(anna: TestClient, dialog: SandboxProcess) -> None:
