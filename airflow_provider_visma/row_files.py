@@ -249,6 +249,20 @@ def _read_jsonl(file: Any, where: str) -> Iterator[dict[str, Any]]:
         yield row
 
 
+def _in_microseconds(batch: Any) -> Any:
+    """Return the rows with moments that Python can hold; finer ones are an error.
+
+    Left to itself pyarrow makes pandas' own type of them, but only where pandas is installed.
+    """
+    import pyarrow
+
+    for place, column in enumerate(batch.schema):
+        if pyarrow.types.is_timestamp(column.type) and column.type.unit == "ns":
+            moments = batch.column(place).cast(pyarrow.timestamp("us", column.type.tz))
+            batch = batch.set_column(place, column.name, moments)
+    return batch
+
+
 def _read_parquet(file: Any, where: str) -> Iterator[dict[str, Any]]:
     import pyarrow
     import pyarrow.parquet
@@ -261,7 +275,7 @@ def _read_parquet(file: Any, where: str) -> Iterator[dict[str, Any]]:
             problem = "it names a column twice"
         else:
             for batch in opened.iter_batches(batch_size=1000):
-                yield from batch.to_pylist()
+                yield from _in_microseconds(batch).to_pylist()
     # The message may quote a value.
     except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:
         problem = type(error).__name__

@@ -193,6 +193,17 @@ def test_a_moment_finer_than_a_row_can_hold_is_refused_without_telling_it(tmp_pa
     assert str(moment) not in f"{error.value}{error.value.__cause__}{error.value.__context__}"
 
 
+def test_a_moment_in_nanoseconds_is_pythons_own_whatever_else_is_installed(tmp_path: Path) -> None:
+    file = tmp_path / "rows"
+    moments = pyarrow.array([1762041600123456000, None], pyarrow.timestamp("ns"))
+    pyarrow.parquet.write_table(pyarrow.table({"at": moments}), file)
+
+    first, second = read_rows(ObjectStoragePath(f"file://{file}"), "parquet")
+
+    assert (type(first["at"]), first["at"]) == (datetime, datetime(2025, 11, 2, 0, 0, 0, 123456))
+    assert second["at"] is None
+
+
 @pytest.mark.parametrize(
     ("columns", "problem"),
     [
