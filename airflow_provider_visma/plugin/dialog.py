@@ -58,12 +58,19 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Tested:
-    """What came of testing one connection."""
+    """What came of testing one connection.
+
+    :param works: None where it was not tested, since this user may not read it.
+    """
 
     system: str
-    conn_id: str
-    works: bool
-    message: str
+    works: bool | None
+    message: str = ""
+
+    @property
+    def outcome(self) -> str:
+        """A word for it, also the end of its text's key."""
+        return {True: "works", False: "fails", None: "hidden"}[self.works]
 
 
 def link_of(user: BaseUser, conn_id: str) -> Link:
@@ -123,9 +130,9 @@ def test(request: Request, conn_id: str, user: Editor, form: PostedForm) -> HTML
     """Test both connections of the link; nothing is changed."""
     link = link_of(user, conn_id)
     tested = [_tested("Dialog", conn_id)]
-    if may(user, "GET", conn_id=link.nmbrs_conn_id):
-        tested.append(_tested("Nmbrs", link.nmbrs_conn_id))
-    outcome = {one.system.lower(): "works" if one.works else "fails" for one in tested}
+    readable = may(user, "GET", conn_id=link.nmbrs_conn_id)
+    tested.append(_tested("Nmbrs", link.nmbrs_conn_id) if readable else Tested("Nmbrs", None))
+    outcome = {one.system.lower(): one.outcome for one in tested}
     audit.record("visma_dialog.tested", user=user, conn_id=conn_id, extra=outcome)
     return _overview(request, user, link, tested=tuple(tested))
 
@@ -230,7 +237,7 @@ def _tested(system: str, conn_id: str) -> Tested:
             works, message = NmbrsHook(conn_id).test_connection()
     except Exception as error:  # such as a connection that is not defined; its text may hold anything
         works, message = False, type(error).__name__
-    return Tested(system, conn_id, works, message)
+    return Tested(system, works, message)
 
 
 def _entries(held: Any) -> list[tuple[str, str]]:

@@ -104,6 +104,24 @@ def test_both_connections_are_tested_on_demand(anna: TestClient, dialog: Sandbox
     ]
 
 
+def test_a_connection_that_the_user_may_not_read_is_not_tested_for_them(
+    anna: TestClient, dialog: SandboxProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow_provider_visma.plugin import dialog as screen
+
+    form_token = token(anna)
+    dialog.clear_journal()
+    monkeypatch.setattr(screen, "may", lambda user, method, *, conn_id=None: conn_id != "nmbrs_default")
+
+    page = text_of(send(anna, "/test", csrf_token=form_token).text)
+
+    assert "Dialog: works" in page
+    assert "Nmbrs: not tested, for you may not read this connection" in page
+    assert dialog.journal("nmbrs") == []
+    ((_, _, extra),) = audit_log()
+    assert json.loads(extra)["nmbrs"] == "hidden"
+
+
 @pytest.mark.usefixtures("dag")
 def test_the_last_import_is_shown_with_who_was_set_aside_and_why(
     anna: TestClient, report: dict[str, Any]
