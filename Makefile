@@ -15,7 +15,7 @@ export UV_SYSTEM_CERTS := true
 unexport AIRFLOW_HOME AIRFLOW_CONFIG
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test lint format docs bench screenshots wheel clean
+.PHONY: help install demo up test test-quick test-end-to-end lint format docs bench screenshots wheel clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,7 +30,13 @@ up: $(STAMP) ## Leave Airflow's UI and the sandbox running until Ctrl-C
 
 test: lint ## Everything: lint, types, import rules, unit, integration and end-to-end tests (in a browser too)
 	command -v chromium || apt-get install --yes chromium
-	$(RUN)python -m pytest
+	@$(MAKE) --no-print-directory --jobs 2 --keep-going --output-sync=target test-quick test-end-to-end
+
+test-quick: $(STAMP)
+	$(RUN)python -m pytest -m "not e2e"
+
+test-end-to-end: $(STAMP)
+	$(RUN)python -m pytest -m e2e
 
 lint: $(STAMP) ## Style, types and import rules
 	$(RUN)ruff check .
