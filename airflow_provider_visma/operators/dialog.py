@@ -24,7 +24,7 @@ from airflow_provider_visma.exceptions import (
     VismaUnavailableError,
 )
 from airflow_provider_visma.operators.base import VismaOperator
-from airflow_provider_visma.storage import Publication, read_jsonl, read_manifest, stage_jsonl
+from airflow_provider_visma.storage import Publication, place, read_jsonl, read_manifest, stage_jsonl
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -91,6 +91,7 @@ class DialogImportOperator(VismaOperator):
         from airflow_provider_visma.dialog_import.planning import make_plan
         from airflow_provider_visma.hooks.dialog import DialogHook
 
+        destination = place(self.destination)
         snapshot = _Snapshot(self.snapshot)
         with DialogHook(self.dialog_conn_id) as hook:
             plan = make_plan(
@@ -103,7 +104,7 @@ class DialogImportOperator(VismaOperator):
                 "guard": {"reasons": self._reasons(plan)},
             }
             self.log.info("Made the plan: %s", plan.counts())
-            with Publication(ObjectStoragePath(self.destination)) as publication:
+            with Publication(destination) as publication:
                 self._stage_plan(publication, plan)
                 if self.plan_only or told["guard"]["reasons"]:
                     manifest = publication.publish({"kind": "dialog-plan", **told})

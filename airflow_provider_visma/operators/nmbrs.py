@@ -10,11 +10,9 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import ObjectStoragePath
-
 from airflow_provider_visma.exceptions import VismaContentError, VismaRequestError
 from airflow_provider_visma.operators.base import VismaOperator
-from airflow_provider_visma.storage import Publication, stage_jsonl
+from airflow_provider_visma.storage import Publication, place, stage_jsonl
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -73,6 +71,7 @@ class NmbrsSnapshotOperator(VismaOperator):
         from airflow_provider_visma.hooks.nmbrs import NmbrsHook
         from airflow_provider_visma.operators._nmbrs_snapshot import SnapshotReader
 
+        destination = place(self.destination)
         read_at = datetime.now(UTC)
         hook = NmbrsHook(self.nmbrs_conn_id)
         snapshot = SnapshotReader(
@@ -90,7 +89,7 @@ class NmbrsSnapshotOperator(VismaOperator):
             "functions": len(snapshot.functions),
             "unreadable": len(snapshot.unreadable),
         }
-        with Publication(ObjectStoragePath(self.destination)) as publication:
+        with Publication(destination) as publication:
             stage_jsonl(publication, "employees.jsonl", (each.to_json() for each in snapshot.employees))
             stage_jsonl(publication, "departments.jsonl", map(asdict, snapshot.departments))
             stage_jsonl(publication, "functions.jsonl", map(asdict, snapshot.functions))

@@ -14,7 +14,7 @@ from airflow.providers.standard.operators import hitl
 from airflow.sdk import DAG, ObjectStoragePath
 from airflow.sdk.exceptions import TaskAwaitingInput
 
-from airflow_provider_visma.exceptions import VismaContentError, VismaNotFoundError
+from airflow_provider_visma.exceptions import VismaContentError, VismaNotFoundError, VismaRequestError
 from airflow_provider_visma.operators.dialog import (
     DialogImportApprovalOperator,
     DialogImportOperator,
@@ -39,6 +39,12 @@ PLAN: dict[str, Any] = {
     ],
 }
 QUIET = {**PLAN, "guard": {"reasons": []}}
+
+
+def test_an_import_whose_folder_is_another_on_each_worker_asks_dialog_nothing() -> None:
+    operator = DialogImportOperator(task_id="import", snapshot="file:///tmp/none", destination="reports")
+    with pytest.raises(VismaRequestError, match="relative to wherever the worker runs"):
+        operator.execute({})
 
 
 def approval(plan: dict[str, Any], **options: Any) -> DialogImportApprovalOperator:

@@ -50,6 +50,14 @@ def lines(folder: str, name: str) -> list[dict[str, Any]]:
     return list(read_jsonl(ObjectStoragePath(folder) / name))
 
 
+def test_a_folder_that_is_another_on_each_worker_is_refused_before_anything_is_asked(
+    sandbox: SandboxProcess,
+) -> None:
+    with pytest.raises(VismaRequestError, match="relative to wherever the worker runs"):
+        run("snapshots/tonight")
+    assert sandbox.journal("nmbrs") == []
+
+
 def test_a_snapshot_is_everybody_on_the_active_payroll(sandbox: SandboxProcess, folder: str) -> None:
     manifest = run(folder)
     expected = sandbox.counts()["nmbrs_to_dialog"]
