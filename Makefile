@@ -30,7 +30,7 @@ up: $(STAMP) ## Leave Airflow's UI and the sandbox running until Ctrl-C
 
 test: lint ## Everything: lint, types, import rules, unit, integration and end-to-end tests (in a browser too)
 	command -v chromium || apt-get install --yes chromium
-	@$(MAKE) --no-print-directory --jobs 2 --keep-going --output-sync=line test-quick test-end-to-end
+	@$(MAKE) --no-print-directory --jobs 2 --keep-going --output-sync=target test-quick test-end-to-end
 
 test-quick: $(STAMP)
 	$(RUN)python -m pytest -m "not e2e"
