@@ -33,7 +33,6 @@ _COMPARE: Final[dict[CompareOperator, Callable[[Any, Any], bool]]] = {
     CompareOperator.ge: operator.ge,
     CompareOperator.lt: operator.lt,
     CompareOperator.le: operator.le,
-    CompareOperator.co: operator.contains,
     CompareOperator.sw: str.startswith,
     CompareOperator.ew: str.endswith,
 }
@@ -140,8 +139,15 @@ class _Finder(FilterVisitor[Ids]):
             return equal if node.op is CompareOperator.eq else self._columns.rows.keys() - equal
         if expected is None:
             return frozenset()
-        compare = _COMPARE[node.op]
         column = self._columns.values_of(binding)
+        if node.op is CompareOperator.co:  # a search does it for each word and place: a call less
+            return {
+                each
+                for each, found in column.items()
+                for value in found
+                if value is not None and expected in value
+            }
+        compare = _COMPARE[node.op]
         return {
             each
             for each, found in column.items()
