@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import csv
 import multiprocessing
-import time
 from collections import Counter
-from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,13 +14,13 @@ from airflow.sdk import ObjectStoragePath
 from airflow_provider_visma.hooks.severa import SeveraHook
 from airflow_provider_visma.operators.severa_hours import SeveraHourEntriesOperator
 from tests.integration.task_context import TaskRuns
+from tests.integration.waiting import PATIENCE
 from visma_sandbox.client import SandboxProcess
 
 ADD = "IHourEntry.AddNewHourEntry"
 NOWHERE = "5e7e4a00-ffff-4000-8000-00000000ffff"  # a phase that does not exist
 COLUMNS = ("UserGUID", "PhaseGUID", "WorkTypeGUID", "EventDate", "Quantity", "IsBillable", "Description")
 LONG_AGO, FAR_AHEAD = date(2000, 1, 1), date(2050, 1, 1)
-_PATIENCE = 60.0
 _FORKED = multiprocessing.get_context("fork")
 
 Row = dict[str, str]
@@ -36,7 +34,7 @@ class Try(_FORKED.Process):
 
     def wait(self) -> int | None:
         """Wait for its end; return its exit code, a signal's number negated."""
-        self.join(_PATIENCE)
+        self.join(PATIENCE)
         return self.exitcode
 
 
@@ -156,11 +154,3 @@ def write_csv(path: Path, rows: list[Row]) -> Path:
 def read_csv(uri: str) -> list[Row]:
     with open(uri.removeprefix("file://"), newline="") as file:
         return list(csv.DictReader(file))
-
-
-def wait_until(happened: Callable[[], bool]) -> None:
-    """Wait for another process."""
-    deadline = time.monotonic() + _PATIENCE
-    while not happened():
-        assert time.monotonic() < deadline, "it never happened"
-        time.sleep(0.05)

@@ -14,11 +14,11 @@ from airflow_provider_visma.hooks.nmbrs import NmbrsHook
 from airflow_provider_visma.operators.dialog_reviews import DialogReviewsToNmbrsOperator
 from airflow_provider_visma.protocols.soap import Octets
 from tests.integration.task_context import TaskRuns
+from tests.integration.waiting import PATIENCE
 from visma_sandbox.client import SandboxProcess
 from visma_sandbox.nmbrs_documents import DOCUMENT_TYPES
 
 UPLOAD = "EmployeeService.EmployeeDocument_UploadDocument"
-_PATIENCE = 60.0
 _FORKED = multiprocessing.get_context("fork")
 
 Prepare = Callable[[], None]
@@ -29,7 +29,7 @@ class Try(_FORKED.Process):
 
     def wait(self) -> int | None:
         """Wait for its end; return its exit code, a signal's number negated."""
-        self.join(_PATIENCE)
+        self.join(PATIENCE)
         return self.exitcode
 
 
@@ -137,11 +137,3 @@ def stop_before(part: str) -> tuple[Any, Prepare]:
         Octets.encoded = half  # type: ignore[method-assign]
 
     return reached, prepare
-
-
-def wait_until(happened: Callable[[], bool]) -> None:
-    """Wait for another process."""
-    deadline = time.monotonic() + _PATIENCE
-    while not happened():
-        assert time.monotonic() < deadline, "it never happened"
-        time.sleep(0.05)

@@ -15,7 +15,8 @@ import pytest
 from airflow_provider_visma.exceptions import (
     VismaUnknownOutcomeError,
 )
-from tests.integration.dialog_reviews.review_filings import UPLOAD, Reviews, Task, stop_before, wait_until
+from tests.integration.dialog_reviews.review_filings import UPLOAD, Reviews, Task, stop_before
+from tests.integration.waiting import wait_until
 from visma_sandbox.client import SandboxProcess
 
 

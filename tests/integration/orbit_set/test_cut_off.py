@@ -20,8 +20,8 @@ from tests.integration.orbit_set.uploads import (
     Row,
     Task,
     read_csv,
-    wait_until,
 )
+from tests.integration.waiting import wait_until
 from visma_sandbox.client import SandboxProcess
 
 UNIQUE = {"look_up_by": "vatcode"}

@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import multiprocessing
-import time
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,10 +13,10 @@ from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_visma.operators.orbit_set import OrbitSetOperator
 from tests.integration.task_context import TaskRuns
+from tests.integration.waiting import PATIENCE
 from visma_sandbox.client import SandboxProcess
 
 SET = "companies.set"
-_PATIENCE = 60.0
 _FORKED = multiprocessing.get_context("fork")
 
 Row = dict[str, Any]
@@ -29,7 +27,7 @@ class Try(_FORKED.Process):
 
     def wait(self) -> int | None:
         """Wait for its end; return its exit code, a signal's number negated."""
-        self.join(_PATIENCE)
+        self.join(PATIENCE)
         return self.exitcode
 
 
@@ -135,11 +133,3 @@ def write_jsonl(path: Path, rows: list[Row]) -> Path:
 def read_csv(uri: str) -> list[dict[str, str]]:
     with open(uri.removeprefix("file://"), newline="") as file:
         return list(csv.DictReader(file))
-
-
-def wait_until(happened: Callable[[], bool]) -> None:
-    """Wait for another process."""
-    deadline = time.monotonic() + _PATIENCE
-    while not happened():
-        assert time.monotonic() < deadline, "it never happened"
-        time.sleep(0.05)

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_visma.exceptions import VismaContentError, VismaRequestError, VismaTransientError
-from tests.integration.hour_uploads import ADD, Hours, Row, Task, as_counter, wait_until, write_csv
+from tests.integration.hour_uploads import ADD, Hours, Row, Task, as_counter, write_csv
+from tests.integration.waiting import wait_until
 from visma_sandbox.client import SandboxProcess
 
 
