@@ -18,7 +18,7 @@ from airflow.sdk import Connection
 from requests.utils import get_environ_proxies
 
 from airflow_provider_visma.exceptions import VismaConnectionConfigError
-from airflow_provider_visma.protocols.http import HttpLimits, tls_context
+from airflow_provider_visma.protocols.http import HttpLimits, build_client, httpx, tls_context
 
 if TYPE_CHECKING:
     import requests
@@ -157,6 +157,12 @@ class ConnectionSettings:
                 advice="Write it like http://proxy.example.com:3128.",
             )
         return proxy or None
+
+    def open_client(self, limits: HttpLimits | None = None, auth: httpx.Auth | None = None) -> httpx.Client:
+        """Return a client for the connection's address, with its proxy, TLS and time-out."""
+        return build_client(
+            self.base_url, auth=auth, verify=self.verify, proxy=self.proxy, limits=limits or self.limits
+        )
 
     def requests_session(self) -> requests.Session:
         """Return a session from HttpHook: its proxy, TLS and adapters, no credentials and no extra header."""

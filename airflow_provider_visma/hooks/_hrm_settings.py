@@ -13,7 +13,7 @@ from airflow_provider_visma.exceptions import VismaConnectionConfigError
 from airflow_provider_visma.export_request import SYSTEM
 from airflow_provider_visma.hooks._connection import ConnectionSettings
 from airflow_provider_visma.protocols.bearer import TokenSource
-from airflow_provider_visma.protocols.http import HttpLimits, build_client, httpx
+from airflow_provider_visma.protocols.http import HttpLimits, httpx
 from airflow_provider_visma.protocols.oauth2 import ClientCredentials, shared_source
 
 if TYPE_CHECKING:
@@ -59,13 +59,7 @@ class HrmSettings:
 
     def open_client(self, limits: HttpLimits | None = None, auth: httpx.Auth | None = None) -> httpx.Client:
         """Return a client for the API and for the token endpoint."""
-        return build_client(
-            self.connection.base_url,
-            auth=auth,
-            verify=self.connection.verify,
-            proxy=self.connection.proxy,
-            limits=limits or self.connection.limits,
-        )
+        return self.connection.open_client(limits, auth)
 
     def token_source(self) -> TokenSource:
         """Return the source of tokens that everything with these credentials shares."""

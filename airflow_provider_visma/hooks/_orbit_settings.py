@@ -15,7 +15,7 @@ from airflow.sdk.log import mask_secret
 from airflow_provider_visma.exceptions import VismaConnectionConfigError
 from airflow_provider_visma.hooks._connection import ConnectionSettings
 from airflow_provider_visma.protocols.authorization_code import OAuthClient
-from airflow_provider_visma.protocols.http import HttpLimits, build_async_client, build_client, httpx
+from airflow_provider_visma.protocols.http import HttpLimits, build_async_client, httpx
 from airflow_provider_visma.protocols.renewal import RenewingTokenSource
 from airflow_provider_visma.token_store import VariableTokenStore, token_key
 
@@ -72,13 +72,7 @@ class OrbitSettings:
 
     def open_client(self, limits: HttpLimits | None = None, auth: httpx.Auth | None = None) -> httpx.Client:
         """Return a client for the API."""
-        return build_client(
-            self.connection.base_url,
-            auth=auth,
-            verify=self.connection.verify,
-            proxy=self.connection.proxy,
-            limits=limits or self.connection.limits,
-        )
+        return self.connection.open_client(limits, auth)
 
     def open_token_client(self) -> httpx.Client:
         """Return a client for the token endpoint, which is done within a turn."""
