@@ -6,6 +6,7 @@ Whatever ends the `with` block (its end, an exception, Ctrl-C, SIGTERM) stops ev
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -108,6 +109,21 @@ class AirflowStack:
                 process.kill()
                 return
         raise RuntimeError(f"no process runs {instance.label} of {instance.dag_id}")
+
+    def answer(self, instance: TaskInstance, choice: str) -> None:
+        """Answer what a task asks a person, not before the scheduler knows that the task has left its worker.
+
+        Airflow 3.3 queues an answered task at once. Where it then hears late that the worker which asked
+        has ended, it takes the task for one that vanished, and retries it. A person is never that fast.
+        """
+        line = re.compile(rf"TaskInstance Finished: .*\bti_id={re.escape(instance.id)}\b")
+        log_file = self._parts["scheduler"].log_file
+        wait_until(
+            f"the scheduler to hear that {instance.label} waits",
+            lambda: line.search(log_file.read_text(errors="replace")),
+            seconds=30,
+        )
+        self.api.respond(instance, choice)
 
     def restart_triggerer(self) -> None:
         """Stop the triggerer and start another, as a deployment does."""

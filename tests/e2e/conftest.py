@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
 from demo.airflow_stack import AirflowStack
 from visma_sandbox.client import SandboxProcess, start_sandbox
@@ -13,6 +14,9 @@ from visma_sandbox.client import SandboxProcess, start_sandbox
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 EMPLOYEES = 120
+
+# The default of five seconds is short where all other tests run beside these, on two cores.
+expect.set_options(timeout=30_000)
 
 
 @pytest.fixture(scope="package")

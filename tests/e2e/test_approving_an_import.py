@@ -57,7 +57,7 @@ def test_an_approved_plan_is_imported(airflow: AirflowStack, sandbox: SandboxPro
     assert "Hernoemd" not in form["body"]
     assert "Hernoemd" not in family_names(sandbox).values()
 
-    airflow.api.respond(approve, "Approve")
+    airflow.answer(approve, "Approve")
 
     assert airflow.api.wait_for_run(DAG_ID, asking, seconds=90) == "success"
     found = list(family_names(sandbox).values()).count("Hernoemd")
@@ -69,7 +69,7 @@ def test_an_approved_plan_is_imported(airflow: AirflowStack, sandbox: SandboxPro
 
 
 def test_a_rejected_plan_is_not_imported(airflow: AirflowStack, sandbox: SandboxProcess, asking: str) -> None:
-    airflow.api.respond(the(airflow, asking, "approve"), "Reject")
+    airflow.answer(the(airflow, asking, "approve"), "Reject")
 
     assert airflow.api.wait_for_run(DAG_ID, asking, seconds=90) == "success"
     assert the(airflow, asking, "import").state == "skipped"
