@@ -16,6 +16,7 @@ from airflow_provider_visma.exceptions import VismaRequestError
 from airflow_provider_visma.export_assets import SEVERA, Watermark
 from airflow_provider_visma.export_request import column_names
 from airflow_provider_visma.operators._exports import ExportingOperator
+from airflow_provider_visma.published_rows.refresh import DropGuard
 from airflow_provider_visma.severa_export.asking import (
     SYSTEM,
     Plan,
@@ -196,8 +197,7 @@ class SeveraExportOperator(ExportingOperator):
             file_format=self.file_format,
             staging_dir=Path(self.staging_dir) if self.staging_dir else None,
             max_unreadable=self.max_unreadable,
-            max_drop=self.max_drop,
-            on_drop=self.on_drop,
+            drop_guard=DropGuard(self.max_drop, self.on_drop),
             secret=self._secret(context),
             remembers_all=self.full_refresh_every is not None,
             log=self.log,

@@ -1,4 +1,4 @@
-"""An export of Severa: what to ask (`asking`), what earlier runs brought (`state`, `index`), where it lands.
+"""An export of Severa: what to ask (`asking`), what earlier runs brought (`state`), how it lands (`landing`).
 
-`asking`, `state` and `index` are pure and know neither Airflow nor the wire.
+`asking` and `state` are pure and know neither Airflow nor the wire.
 """

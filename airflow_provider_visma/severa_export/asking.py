@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from airflow_provider_visma.exceptions import VismaRequestError
+from airflow_provider_visma.published_rows.refresh import is_due
 from airflow_provider_visma.severa_export.state import ExportState, Window
 
 SYSTEM: Final = "Severa"
@@ -122,14 +123,7 @@ class Wishes:
         return Plan(read=Read.CHANGES, arguments={parameter: since}, drop_repeats=state.exact)
 
     def _full_is_due(self, state: ExportState | None, now: datetime) -> bool:
-        every = self.full_refresh_every
-        if every is None:
-            return False
-        if state is None or state.full_read_at is None:
-            return True
-        # A nightly run that begins some seconds earlier than a week ago must not wait for the next night.
-        tolerance = min(every / 10, timedelta(hours=1))
-        return abs(now - datetime.fromisoformat(state.full_read_at)) >= every - tolerance
+        return is_due(state.full_read_at if state else None, every=self.full_refresh_every, now=now)
 
 
 def times_of(operation: str, parameters: Sequence[str]) -> Times:

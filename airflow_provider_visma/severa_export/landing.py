@@ -6,33 +6,27 @@ read, and a read that brought far fewer rows than the one before.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import ObjectStoragePath
-
-from airflow_provider_visma.exceptions import (
-    VismaContentError,
-    VismaGuardError,
-    VismaRequestError,
-    VismaStorageError,
-)
+from airflow_provider_visma.exceptions import VismaContentError, VismaRequestError
+from airflow_provider_visma.published_rows.files import remember_run, stage_gone, stage_index
+from airflow_provider_visma.published_rows.index import RowIndex
+from airflow_provider_visma.published_rows.refresh import DropGuard
 from airflow_provider_visma.row_files import check_format, stage_rows
 from airflow_provider_visma.severa_export.asking import SYSTEM, Plan, Read, Times
-from airflow_provider_visma.severa_export.index import RowIndex
-from airflow_provider_visma.severa_export.state import ExportState, PastRead, fell_too_far
-from airflow_provider_visma.storage import Publication, published_earlier, read_manifest, stage_jsonl
+from airflow_provider_visma.severa_export.state import ExportState, PastRead
+from airflow_provider_visma.storage import Publication, published_earlier
 
 if TYPE_CHECKING:
+    from airflow.sdk import ObjectStoragePath
+
     from airflow_provider_visma.hooks.severa import SeveraHook
     from airflow_provider_visma.protocols.soap import ReadReport
 
-INDEX_NAME = "index.tsv"
-GONE_NAME = "gone.jsonl"
 _SHOWN = 20
 
 
@@ -75,8 +69,7 @@ class SeveraLanding:
     file_format: str
     staging_dir: Path | None
     max_unreadable: int
-    max_drop: float
-    on_drop: str
+    drop_guard: DropGuard
     secret: bytes
     remembers_all: bool
     log: Any
@@ -87,10 +80,7 @@ class SeveraLanding:
         :raises VismaRequestError: the format is unknown or cannot be written here; or a share is none.
         """
         check_format(self.file_format, _wrong)
-        if self.on_drop not in ("fail", "warn"):
-            raise _wrong(f"on_drop is {self.on_drop!r}", "Give 'fail' or 'warn'.")
-        if not 0 <= self.max_drop <= 1:
-            raise _wrong(f"max_drop is {self.max_drop}", "Give a share between 0 and 1.")
+        self.drop_guard.check(_wrong)
 
     def published(self, query: Query) -> dict[str, Any] | None:
         """Return the manifest of what an earlier try landed, None where there is none (whole).
@@ -152,12 +142,10 @@ class SeveraLanding:
             previous = self._check_drop(query, plan, basis, published_rows)
             # A row that cannot be read is still there.
             finds_gone = bool(knows_before and plan.window and not report.unreadable_rows)
-            gone = self._stage_gone(publication, index) if finds_gone else None
+            gone = stage_gone(publication, index) if finds_gone else None
             carries = bool(report.unreadable_rows) if plan.window else self.remembers_all and knows_before
             if query.key and plan.moves_watermark:
-                with publication.stage(INDEX_NAME) as index_file:
-                    for line in index.lines(carry=carries):
-                        index_file.write(line)
+                stage_index(publication, index, carry=carries)
             if index.conflicting:
                 self.log.warning("Rows came more than once, with other values", rows=index.conflicting)
             return publication.publish(
@@ -209,31 +197,12 @@ class SeveraLanding:
 
         :param of: the read that it must be of: a repeated run may have left one of another window.
         """
-        path = ObjectStoragePath(folder) / INDEX_NAME
-        try:
-            # A try that was killed while it published may have left the index of rows that nobody got.
-            manifest = read_manifest(ObjectStoragePath(folder)) or {}
-            if manifest.get("scope") == query.scope and (of is None or of.asked_as(manifest["asked"])):
-                with path.fs.open(path.path, "rb") as lines:
-                    index.remember(lines)
-                return bool(manifest["knows_all"])
-            problem = "is of another read" if manifest else "was not published"
-        except FileNotFoundError:
-            problem = "is not there any more"
-        except (VismaContentError, ValueError):
-            problem = "is damaged"
-        except OSError as error:
-            raise VismaStorageError(
-                f"the index of an earlier run could not be read ({type(error).__name__})",
-                system=SYSTEM,
-                conn_id=self.conn_id,
-                operation=str(path),
-                advice="Nothing was asked or published; a retry reads it again. Where it can never be read"
-                " again, give the export another export_name: it then begins anew.",
-            ) from error
-        # Its rows come again, and nothing is called gone: that is all it costs.
-        self.log.warning("The index of an earlier run %s", problem, folder=folder)
-        return False
+
+        def is_of(manifest: Mapping[str, Any]) -> bool:
+            same_export = manifest.get("scope") == query.scope
+            return same_export and (of is None or of.asked_as(manifest["asked"]))
+
+        return remember_run(index, folder, is_of=is_of, log=self.log, system=SYSTEM, conn_id=self.conn_id)
 
     def _check_readable(self, query: Query, report: ReadReport) -> None:
         if report.unknown:
@@ -268,37 +237,19 @@ class SeveraLanding:
         earlier = basis.comparable(plan.window)
         if earlier is None:
             return None
-        if fell_too_far(rows, before=earlier.rows, max_drop=self.max_drop):
-            message = (
-                f"{rows} rows came where the read of {earlier.read_at} brought {earlier.rows}; "
-                f"{self.max_drop:.0%} of them may be missing"
-            )
-            if self.on_drop == "fail":
-                raise VismaGuardError(
-                    message,
-                    system=SYSTEM,
-                    conn_id=self.conn_id,
-                    operation=f"{query.contract}.{query.operation}",
-                    advice="Nothing was published. See whether the API user's rights in Severa were narrowed:"
-                    " it then gets fewer rows, without an error. Where the rows are gone for good, repeat"
-                    " the run with on_drop='warn'.",
-                )
-            self.log.warning("Far fewer rows came than before: %s", message)
+        self.drop_guard.told(
+            rows,
+            before=earlier.rows,
+            read_at=earlier.read_at,
+            log=self.log,
+            system=SYSTEM,
+            conn_id=self.conn_id,
+            operation=f"{query.contract}.{query.operation}",
+            advice="Nothing was published. See whether the API user's rights in Severa were narrowed:"
+            " it then gets fewer rows, without an error. Where the rows are gone for good, repeat"
+            " the run with on_drop='warn'.",
+        )
         return {"uri": earlier.folder, "rows": earlier.rows, "comparable": True}
-
-    def _stage_gone(self, publication: Publication, index: RowIndex) -> dict[str, Any]:
-        shown: list[dict[str, Any]] = []
-
-        def keys() -> Iterator[dict[str, Any]]:
-            for key in index.gone():
-                if len(shown) < _SHOWN:
-                    shown.append(key)
-                yield key
-
-        found = keys()
-        first = next(found, None)
-        count = 0 if first is None else stage_jsonl(publication, GONE_NAME, chain([first], found))
-        return {"rows": count, "first": shown}
 
 
 def past_read(plan: Plan, manifest: Mapping[str, Any]) -> PastRead | None:

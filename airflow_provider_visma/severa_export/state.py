@@ -159,9 +159,3 @@ def scope_of(**what: Any) -> str:
     """Return the digest of what is exported: runs with another one cannot be compared."""
     text = json.dumps(what, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def fell_too_far(rows: int, *, before: int, max_drop: float) -> bool:
-    """Return whether *rows* are fewer than the share *max_drop* of *before* allows to be missing."""
-    # Rounded: 1 - 0.7 is a little more than 0.3.
-    return rows < round(before * (1 - max_drop), 6)

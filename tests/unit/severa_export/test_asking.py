@@ -21,7 +21,7 @@ from airflow_provider_visma.severa_export.asking import (
     times_of,
     window_of,
 )
-from airflow_provider_visma.severa_export.state import ExportState, PastRead, Window, fell_too_far
+from airflow_provider_visma.severa_export.state import ExportState, PastRead, Window
 
 NOW = datetime(2026, 11, 21, 2, 0, 5, tzinfo=UTC)
 INITIAL = datetime(1998, 4, 30, tzinfo=UTC)
@@ -295,25 +295,6 @@ def test_a_run_that_was_overtaken_makes_the_index_inexact_and_a_repeated_one_doe
     other = state(folder="file:///2")
     assert not state().overtaken_by(other).exact
     assert state().overtaken_by(state(rows=7)) == state()
-
-
-@pytest.mark.parametrize(
-    ("rows", "before", "max_drop", "fell"),
-    [
-        (50, 100, 0.5, False),
-        (49, 100, 0.5, True),
-        (0, 1, 0.5, True),
-        (0, 0, 0.5, False),
-        (200, 100, 0.0, False),
-        (99, 100, 0.0, True),
-        (0, 100, 1.0, False),
-        (3, 10, 0.7, False),
-    ],
-)
-def test_too_few_rows_are_a_share_of_those_before(
-    rows: int, before: int, max_drop: float, fell: bool
-) -> None:
-    assert fell_too_far(rows, before=before, max_drop=max_drop) is fell
 
 
 @pytest.mark.parametrize("name", ["IHourEntry.GetHourEntriesByDate", "hours", "severa/hours-2.nl"])

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_visma.severa_export.index import RowIndex
+from airflow_provider_visma.published_rows.index import RowIndex
 
 SECRET = b"secret"
 
