@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import cache
 from http.client import HTTPConnection, HTTPMessage, IncompleteRead
@@ -19,6 +20,22 @@ from visma_sandbox.nmbrs_faults import CODE_TEXTS, ENVELOPE_NAMESPACE
 from visma_sandbox.nmbrs_wsdl import namespace
 from visma_sandbox.orbit_reporting.edm import COMPLEX_TYPES
 from visma_sandbox.severa.contract import SERVICE_NAMESPACE
+
+PATIENCE = 60.0
+
+
+@pytest.fixture
+def wait_until() -> Callable[[Callable[[], Any]], Any]:
+    """Ask again and again until the answer is true, and return it: another process is not to be hurried."""
+
+    def asked(question: Callable[[], Any]) -> Any:
+        deadline = time.monotonic() + PATIENCE
+        while not (answer := question()):
+            assert time.monotonic() < deadline, "it never happened"
+            time.sleep(0.02)
+        return answer
+
+    return asked
 
 
 class HrmClient:

@@ -103,6 +103,7 @@ class Sandbox:
         self.people_version += 1
         self.settings.reset()
         self.faults.clear()
+        self.journal.let_go()
         self.journal.clear()
         for forget in self._resets:
             forget()
@@ -131,7 +132,7 @@ class Sandbox:
         fault = self.faults.take(system, operation)
         if fault is not None:
             entry.fault = fault.kind
-            response = await wire.before(request, fault)
+            response = await wire.before(request, fault, entry)
             if response is not None:
                 if request.transport is not None and not request.transport.is_closing():
                     entry.status = response.status

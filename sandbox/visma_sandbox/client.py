@@ -71,7 +71,7 @@ class SandboxClient:
         )
 
     def clear_faults(self) -> None:
-        """Let nothing more go wrong."""
+        """Let nothing more go wrong, and let go whom a hang keeps waiting."""
         self._call("DELETE", "faults")
 
     def journal(self, system: str | None = None, operation: str | None = None) -> list[dict[str, Any]]:
@@ -79,6 +79,16 @@ class SandboxClient:
         wanted = {name: value for name, value in (("system", system), ("operation", operation)) if value}
         entries: list[dict[str, Any]] = self._call("GET", f"journal?{urlencode(wanted)}")
         return entries
+
+    def kept_waiting(
+        self, system: str | None = None, operation: str | None = None, *, port: int | None = None
+    ) -> dict[str, Any] | None:
+        """The request that a hang leaves without an answer at this moment; None when there is none.
+
+        :param port: of the client; None for any.
+        """
+        entries = (entry for entry in self.journal(system, operation) if entry["kept_waiting"])
+        return next((entry for entry in entries if port in (None, entry["kept_waiting"])), None)
 
     def clear_journal(self) -> None:
         """Forget the requests received so far."""

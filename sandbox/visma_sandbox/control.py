@@ -66,6 +66,7 @@ class _Control:
 
     async def clear_faults(self, request: web.Request) -> web.Response:
         self._sandbox.faults.clear()
+        self._sandbox.journal.let_go()
         return web.Response(status=204)
 
     async def read_journal(self, request: web.Request) -> web.Response:

@@ -32,6 +32,7 @@ class JournalEntry:
         when it has none, for then the whole of it may be a secret.
     :param authorized: what the system made of the credentials; None when it did not look.
     :param bytes_sent: body bytes of the answer handed to the network.
+    :param kept_waiting: port of the client that a hang leaves without an answer at this moment, else None.
     :param note: what the system wants tests to know besides.
     """
 
@@ -49,6 +50,7 @@ class JournalEntry:
     status: int | None = None
     bytes_sent: int = 0
     fault: str | None = None
+    kept_waiting: int | None = None
     note: dict[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
@@ -114,6 +116,11 @@ class Journal:
             if (system is None or fnmatchcase(entry.system, system))
             and (operation is None or fnmatchcase(entry.operation, operation))
         ]
+
+    def let_go(self) -> None:
+        """Keep nobody waiting any longer: their connections end."""
+        for entry in self._entries:
+            entry.kept_waiting = None
 
     def clear(self) -> None:
         """Forget all of them."""

@@ -48,7 +48,7 @@ async def one_piece(body: bytes) -> AsyncIterator[bytes]:
     yield body
 
 
-async def before(request: web.Request, fault: Fault) -> web.Response | None:
+async def before(request: web.Request, fault: Fault, entry: JournalEntry) -> web.Response | None:
     """Answer in the system's stead, so that it never acts; None when the fault is not of that kind."""
     match fault.kind:
         case "status":
@@ -62,7 +62,7 @@ async def before(request: web.Request, fault: Fault) -> web.Response | None:
             location = str(fault.args.get("location", "http://169.254.169.254/"))
             return web.Response(status=int(fault.args.get("status", 302)), headers={"Location": location})
         case "hang":
-            await _hang(request, fault)
+            await _hang(request, fault, entry)
             return web.Response(status=504)
         case "reset":
             reset_connection(request)
@@ -100,7 +100,7 @@ async def send_spoiled(
     finish: Callable[[web.Request], None] | None = None
     match fault.kind:
         case "act_then_hang":
-            await _hang(request, fault)
+            await _hang(request, fault, entry)
             return web.Response(status=504)
         case "act_then_reset":
             reset_connection(request)
@@ -167,14 +167,19 @@ def _hang_up(request: web.Request) -> None:
         request.transport.close()
 
 
-async def _hang(request: web.Request, fault: Fault) -> None:
-    """Say nothing until the client has gone or the argument ``seconds`` has passed, then hang up."""
+async def _hang(request: web.Request, fault: Fault, entry: JournalEntry) -> None:
+    """Say nothing until the client has gone, is let go, or the argument ``seconds`` has passed; hang up."""
     seconds = float(fault.args.get("seconds", _FOREVER))
+    transport = request.transport
+    if transport is None:
+        return
+    entry.kept_waiting = transport.get_extra_info("peername")[1]
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             # aiohttp has no event for a client that left
-            while request.transport is not None and not request.transport.is_closing():  # noqa: ASYNC110
+            while entry.kept_waiting and not transport.is_closing():  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
+    entry.kept_waiting = None
     _hang_up(request)
 
 
