@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import multiprocessing
 from collections import Counter
 from datetime import date, timedelta
 from pathlib import Path
@@ -14,28 +13,15 @@ from airflow.sdk import ObjectStoragePath
 from airflow_provider_visma.hooks.severa import SeveraHook
 from airflow_provider_visma.operators.severa_hours import SeveraHourEntriesOperator
 from tests.integration.task_context import TaskRuns
-from tests.integration.waiting import PATIENCE
+from tests.integration.waiting import Try
 from visma_sandbox.client import SandboxProcess
 
 ADD = "IHourEntry.AddNewHourEntry"
 NOWHERE = "5e7e4a00-ffff-4000-8000-00000000ffff"  # a phase that does not exist
 COLUMNS = ("UserGUID", "PhaseGUID", "WorkTypeGUID", "EventDate", "Quantity", "IsBillable", "Description")
 LONG_AGO, FAR_AHEAD = date(2000, 1, 1), date(2050, 1, 1)
-_FORKED = multiprocessing.get_context("fork")
 
 Row = dict[str, str]
-
-
-class Try(_FORKED.Process):
-    """One try of a task, in a process that may be killed.
-
-    A fork of this one, since a new interpreter takes seconds to import Airflow.
-    """
-
-    def wait(self) -> int | None:
-        """Wait for its end; return its exit code, a signal's number negated."""
-        self.join(PATIENCE)
-        return self.exitcode
 
 
 class Task:

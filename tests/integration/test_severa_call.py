@@ -17,6 +17,7 @@ from airflow_provider_visma.exceptions import (
 from airflow_provider_visma.hooks.severa import SeveraHook
 from airflow_provider_visma.operators.severa_call import SeveraCallOperator
 from tests.integration.task_context import Store
+from tests.integration.waiting import IMPATIENT, give_up_where_the_sandbox_hangs
 from visma_sandbox.client import SandboxProcess
 
 UPDATE = {"contract": "ICase", "operation": "UpdateCase"}
@@ -38,8 +39,9 @@ class Task:
 
 @pytest.fixture
 def severa(sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch) -> SandboxProcess:
-    connection = {**sandbox.connections()["severa_default"], "extra": {"timeout": 1}}
+    connection = {**sandbox.connections()["severa_default"], "extra": {"timeout": IMPATIENT}}
     monkeypatch.setenv("AIRFLOW_CONN_SEVERA_DEFAULT", json.dumps(connection))
+    give_up_where_the_sandbox_hangs(sandbox, monkeypatch)
     return sandbox
 
 

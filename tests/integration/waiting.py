@@ -1,11 +1,25 @@
-"""Waiting for what another process does."""
+"""Waiting for what another process does, and not a moment less or more than it takes."""
 
 from __future__ import annotations
 
+import gc
+import multiprocessing
+import select
+import socket
 import time
 from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from visma_sandbox.client import SandboxProcess
 
 PATIENCE = 60.0
+IMPATIENT = 61
+"""Seconds that a connection may set as its ``timeout``, see :func:`give_up_where_the_sandbox_hangs`."""
+
+_FORKED = multiprocessing.get_context("fork")
+_sleep = time.sleep  # many tests let nobody sleep
 
 
 def wait_until(happened: Callable[[], bool]) -> None:
@@ -13,4 +27,37 @@ def wait_until(happened: Callable[[], bool]) -> None:
     deadline = time.monotonic() + PATIENCE
     while not happened():
         assert time.monotonic() < deadline, "it never happened"
-        time.sleep(0.05)
+        _sleep(0.05)
+
+
+class Try(_FORKED.Process):
+    """One try of a task, in a process that may be killed; a fork, since Airflow takes seconds to import."""
+
+    def run(self) -> None:
+        gc.disable()  # it has its parent's garbage, and a finalizer would swallow the SystemExit of a signal
+        super().run()
+
+    def wait(self) -> int | None:
+        """Wait for its end; return its exit code, a signal's number negated."""
+        self.join(PATIENCE)
+        return self.exitcode
+
+
+def give_up_where_the_sandbox_hangs(sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a request time out when the sandbox keeps it waiting, and no other one ever.
+
+    A time-out of a second would do so on a quick machine alone: on a busy one it ends honest requests too,
+    and what was sent with them is then in doubt. Holds for connections whose ``timeout`` is ``IMPATIENT``.
+    """
+
+    def patient(receive: Callable[..., Any]) -> Callable[..., Any]:
+        def received(self: socket.socket, *arguments: Any) -> Any:
+            while self.gettimeout() == IMPATIENT and not select.select([self], [], [], 0.05)[0]:
+                if sandbox.kept_waiting(port=self.getsockname()[1]):
+                    raise TimeoutError("timed out")
+            return receive(self, *arguments)
+
+        return received
+
+    for name in ("recv", "recv_into"):
+        monkeypatch.setattr(socket.socket, name, patient(getattr(socket.socket, name)), raising=False)

@@ -12,18 +12,20 @@ from airflow.sdk.io import attach
 
 from airflow_provider_visma.hooks.nmbrs import NmbrsHook
 from tests.integration.dialog_reviews.review_filings import Reviews, Task
+from tests.integration.waiting import IMPATIENT, give_up_where_the_sandbox_hangs
 from visma_sandbox.client import SandboxProcess
 
 
 @pytest.fixture
 def service(sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch) -> SandboxProcess:
-    """A sandbox that hears little of patience: a request without an answer is given up after a second."""
+    """A sandbox that hears little of patience: a request that it keeps waiting is given up."""
     for system in ("nmbrs", "dialog"):
         connection = sandbox.connections()[f"{system}_default"]
         monkeypatch.setenv(f"AIRFLOW_CONN_{system.upper()}_PATIENT", json.dumps(connection))
-        connection["extra"] = {**connection.get("extra", {}), "timeout": 1}
+        connection["extra"] = {**connection.get("extra", {}), "timeout": IMPATIENT}
         monkeypatch.setenv(f"AIRFLOW_CONN_{system.upper()}_DEFAULT", json.dumps(connection))
     monkeypatch.setattr("time.sleep", lambda seconds: None)
+    give_up_where_the_sandbox_hangs(sandbox, monkeypatch)
     return sandbox
 
 

@@ -14,7 +14,7 @@ from airflow_provider_visma.hooks.nmbrs import NmbrsHook
 from airflow_provider_visma.operators.dialog_reviews import DialogReviewsToNmbrsOperator
 from airflow_provider_visma.protocols.soap import Octets
 from tests.integration.task_context import TaskRuns
-from tests.integration.waiting import PATIENCE
+from tests.integration.waiting import Try
 from visma_sandbox.client import SandboxProcess
 from visma_sandbox.nmbrs_documents import DOCUMENT_TYPES
 
@@ -22,15 +22,6 @@ UPLOAD = "EmployeeService.EmployeeDocument_UploadDocument"
 _FORKED = multiprocessing.get_context("fork")
 
 Prepare = Callable[[], None]
-
-
-class Try(_FORKED.Process):
-    """One try of a task, in a process that may be killed; a fork, since Airflow takes seconds to import."""
-
-    def wait(self) -> int | None:
-        """Wait for its end; return its exit code, a signal's number negated."""
-        self.join(PATIENCE)
-        return self.exitcode
 
 
 class Task:

@@ -15,17 +15,19 @@ from tests.integration.orbit_set.uploads import (
     write_csv,
 )
 from tests.integration.orbit_world import Orbit, change_connection
+from tests.integration.waiting import IMPATIENT, give_up_where_the_sandbox_hangs
 from visma_sandbox.client import SandboxProcess
 
 
 @pytest.fixture
 def orbit(sandbox: SandboxProcess, variables: None, monkeypatch: pytest.MonkeyPatch) -> SandboxProcess:
-    """An Orbit that somebody has signed in to; a request without an answer is given up after a second."""
+    """An Orbit that somebody has signed in to; a request that it keeps waiting is given up."""
     world = Orbit(sandbox)
     world.sign_in()
     patient = sandbox.connections()["teamleader_orbit_default"]
     monkeypatch.setenv("AIRFLOW_CONN_ORBIT_PATIENT", json.dumps(patient))
-    change_connection(monkeypatch, world, timeout=1)
+    change_connection(monkeypatch, world, timeout=IMPATIENT)
+    give_up_where_the_sandbox_hangs(sandbox, monkeypatch)
     return sandbox
 
 

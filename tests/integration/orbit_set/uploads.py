@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import multiprocessing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,22 +12,12 @@ from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_visma.operators.orbit_set import OrbitSetOperator
 from tests.integration.task_context import TaskRuns
-from tests.integration.waiting import PATIENCE
+from tests.integration.waiting import Try
 from visma_sandbox.client import SandboxProcess
 
 SET = "companies.set"
-_FORKED = multiprocessing.get_context("fork")
 
 Row = dict[str, Any]
-
-
-class Try(_FORKED.Process):
-    """One try of a task, in a process that may be killed; a fork, since Airflow takes seconds to import."""
-
-    def wait(self) -> int | None:
-        """Wait for its end; return its exit code, a signal's number negated."""
-        self.join(PATIENCE)
-        return self.exitcode
 
 
 class Task:

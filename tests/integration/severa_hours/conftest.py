@@ -8,15 +8,17 @@ from pathlib import Path
 import pytest
 
 from tests.integration.hour_uploads import Hours, Row, Task, write_csv
+from tests.integration.waiting import IMPATIENT, give_up_where_the_sandbox_hangs
 from visma_sandbox.client import SandboxProcess
 
 
 @pytest.fixture
 def severa(sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch) -> SandboxProcess:
-    """A sandbox that hears little of patience: a request without an answer is given up after a second."""
+    """A sandbox that hears little of patience: a request that it keeps waiting is given up."""
     sandbox.settings(severa_hour_entries=300)  # the tests read all of them, again and again
-    connection = {**sandbox.connections()["severa_default"], "extra": {"timeout": 1}}
+    connection = {**sandbox.connections()["severa_default"], "extra": {"timeout": IMPATIENT}}
     monkeypatch.setenv("AIRFLOW_CONN_SEVERA_DEFAULT", json.dumps(connection))
+    give_up_where_the_sandbox_hangs(sandbox, monkeypatch)
     return sandbox
 
 

@@ -61,10 +61,11 @@ def test_an_owner_of_whom_airflow_knows_nothing_is_replaced_only_when_a_person_s
 def test_a_process_that_was_taken_for_dead_and_wakes_up_sends_nothing_more(
     severa: SandboxProcess, hours: Hours, task: Task, rows: list[Row]
 ) -> None:
-    severa.inject("severa", ADD, "act_then_hang", after=6, seconds=6)
+    severa.inject("severa", ADD, "act_then_hang", after=6)
     process = task.start("run-1", severa_conn_id="severa_patient")
     wait_until(lambda: hours.stored == 7)
     assert task.run("run-1")["accepted"] == 12  # the retry of the same task instance
+    severa.clear_faults()  # the connection on which the first one waits is closed
     assert process.wait() == 1
     assert hours.rows == as_counter(rows)
     assert hours.sent == 12
