@@ -51,7 +51,8 @@ def shared(running_sandbox: SandboxProcess) -> Iterator[tuple[SeveraHook, Severa
     with pytest.MonkeyPatch.context() as environment:
         for name, value in running_sandbox.environment().items():
             environment.setenv(name, value)
-        hook = SeveraHook(sleep=lambda seconds: None)
+        # At noon, for in the first minute of a UTC day a quota that is used up is still the day before's.
+        hook = SeveraHook(sleep=lambda seconds: None, clock=lambda: NOON)
         yield hook, SeveraWorld(hook)
 
 
@@ -332,12 +333,12 @@ def test_the_quota_stops_at_the_reserve_and_opens_at_utc_midnight(
 
 
 def test_the_services_own_quota_fault_is_the_same_error(hook: SeveraHook, sandbox: SandboxProcess) -> None:
-    fresh = SeveraHook(sleep=lambda seconds: None)
+    fresh = SeveraHook(sleep=lambda seconds: None, clock=lambda: NOON)
     sandbox.settings(severa_quota=100, severa_used_quota=100)
     with pytest.raises(VismaQuotaError) as error:
         fresh.call("ICase", "GetAllCases")
     assert error.value.code == "QuotaLimitExceededException"
-    assert error.value.retry_after is not None
+    assert error.value.retry_after == 12 * 3600 + 60
     assert fresh.quota is not None
     assert fresh.quota.remaining == 0
     assert len(sandbox.journal("severa", "ICase.GetAllCases")) == 1

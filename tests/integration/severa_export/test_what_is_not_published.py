@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from airflow_provider_visma.exceptions import (
     VismaRequestError,
     VismaStorageError,
 )
+from airflow_provider_visma.hooks._severa_quota import QuotaWatch
 from airflow_provider_visma.hooks.severa import SeveraHook
 from airflow_provider_visma.storage import read_manifest
 from tests.integration.severa_export.exporting import HOURS, NARROW_KEY, WEEK, Task, rows, staged
@@ -132,13 +134,17 @@ def test_rows_that_come_twice_in_one_answer_are_published_once(
     assert rows(manifest)[-1]["Description"] == "changed while it was read", "who reads on takes the last"
 
 
-def test_a_quota_that_is_used_up_tells_when_to_come_back(service: SandboxProcess, task: Task) -> None:
+def test_a_quota_that_is_used_up_tells_when_to_come_back(
+    service: SandboxProcess, task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # In the first minute of a UTC day the quota is still the day before's, and is waited for.
+    monkeypatch.setattr(QuotaWatch, "_now", lambda watch: datetime(2026, 3, 14, 12, tzinfo=UTC))
     first = task.run("run-1", at="02:00:30")
     assert first["quota"]["used"] > 0
     service.settings(severa_quota=1)
     with pytest.raises(VismaQuotaError) as caught:
         task.run("run-2", at="02:10:00")
-    assert caught.value.retry_after is not None
+    assert caught.value.retry_after == 12 * 3600 + 60
     assert task.watermark == first["started_at"]
 
 

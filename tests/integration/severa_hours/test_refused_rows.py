@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import pyarrow.parquet
 import pytest
 
 from airflow_provider_visma.exceptions import VismaAuthenticationError, VismaQuotaError, VismaRequestError
+from airflow_provider_visma.hooks._severa_quota import QuotaWatch
 from tests.integration.hour_uploads import ADD, NOWHERE, Hours, Row, Task, as_counter, read_csv, write_csv
 from visma_sandbox.client import SandboxProcess
 
@@ -114,13 +115,14 @@ def test_a_refused_key_stops_the_upload_at_once(
 
 
 def test_the_quota_ends_a_try_and_the_next_goes_on(
-    severa: SandboxProcess, hours: Hours, task: Task, rows: list[Row]
+    severa: SandboxProcess, hours: Hours, task: Task, rows: list[Row], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # In the first minute of a UTC day the quota is still the day before's, and is waited for.
+    monkeypatch.setattr(QuotaWatch, "_now", lambda watch: datetime(2026, 3, 14, 12, tzinfo=UTC))
     severa.settings(severa_quota=1000, severa_used_quota=990)
     with pytest.raises(VismaQuotaError) as caught:
         task.run()
-    assert caught.value.retry_after is not None
-    assert 0 < caught.value.retry_after <= 24 * 3600
+    assert caught.value.retry_after == 12 * 3600 + 60
     severa.settings(severa_quota=100_000, severa_used_quota=0)
     stored = hours.stored
     assert 0 < stored < 12
