@@ -17,6 +17,7 @@ from airflow.sdk import Connection
 
 from airflow_provider_visma.exceptions import VismaError
 from airflow_provider_visma.hooks._orbit_settings import OrbitSettings
+from airflow_provider_visma.protocols.authorization_code import Session
 from airflow_provider_visma.protocols.renewal import RenewingTokenSource
 from airflow_provider_visma.protocols.turns import Turns
 
@@ -41,7 +42,7 @@ class Renewals:
             input=json.dumps(asdict(self)),
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
         )
         assert program.returncode == 0, program.stderr
         return json.loads(program.stdout.splitlines()[-1])
@@ -88,17 +89,30 @@ def _warm_up(settings: OrbitSettings) -> None:
     get_engine().dispose()
 
 
+def _let_all_redeem(barrier: Any) -> None:
+    """Let nobody see a claim, and nobody redeem the token before all have found the session expired."""
+    renewed, met = RenewingTokenSource._renewed, threading.local()
+
+    def together(self: RenewingTokenSource, session: Session) -> Session | VismaError:
+        if not hasattr(met, "others"):
+            met.others = barrier.wait()
+        return renewed(self, session)
+
+    Turns.wait = lambda self, of, *, is_moot: None  # type: ignore[method-assign]
+    RenewingTokenSource._renewed = together  # type: ignore[method-assign]
+
+
 def _main() -> None:
     asked = Renewals(**json.load(sys.stdin))
     _warm_up(settings_of(asked.connection))
-    if not asked.takes_turns:
-        Turns.wait = lambda self, of, *, is_moot: None  # type: ignore[method-assign]
     fork = multiprocessing.get_context("fork")
     barrier, outcomes = fork.Barrier(asked.processes * asked.threads), fork.Queue()
+    if not asked.takes_turns:
+        _let_all_redeem(fork.Barrier(asked.processes * asked.threads))
     processes = [fork.Process(target=_renew, args=(asked, barrier, outcomes)) for _ in range(asked.processes)]
     for process in processes:
         process.start()
-    found = [outcomes.get(timeout=90) for _ in range(asked.processes * asked.threads)]
+    found = [outcomes.get(timeout=240) for _ in range(asked.processes * asked.threads)]
     for process in processes:
         process.join()
     print(json.dumps(found))
