@@ -19,11 +19,15 @@ READER = "reader"  # may run DAGs and look at connections, not change them
 ROLES = {USER: "admin", READER: "user"}
 
 
-def free_port() -> int:
-    """Return a loopback port that nobody listens on at this moment."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-    return port
+def reserved_port() -> socket.socket:
+    """Return a socket on a loopback port that nobody else is given until it is closed.
+
+    Nobody listens there yet; a server that asks for this very port may, as servers set SO_REUSEADDR.
+    """
+    reservation = socket.socket()
+    reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    reservation.bind(("127.0.0.1", 0))
+    return reservation
 
 
 def write_settings(home: Path, *, dag_folders: Sequence[Path], port: int, parallelism: int) -> dict[str, str]:

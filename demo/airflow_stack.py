@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from demo.airflow_api import AirflowApi, TaskInstance, wait_until
-from demo.airflow_settings import USER, free_port, write_settings
+from demo.airflow_settings import USER, reserved_port, write_settings
 from demo.components import Component, airflow_command, processes_of, stop
 from demo.interruptions import interruptions_ignored, termination_raises
 
@@ -49,7 +49,8 @@ class AirflowStack:
         self.home = home.resolve()
         self.user = USER
         self.passwords: dict[str, str] = {}
-        self._port = free_port()
+        self._reservation = reserved_port()
+        self._port: int = self._reservation.getsockname()[1]
         self.api = AirflowApi(f"http://127.0.0.1:{self._port}")
         self._dag_folders = [folder.resolve() for folder in dag_folders]
         self._environment = _environment(self.home, environment)
@@ -85,7 +86,7 @@ class AirflowStack:
         """Return the folder with the logs of tasks and components."""
         return self.home / "logs"
 
-    def wait_for_dags(self, *dag_ids: str, seconds: float = 60.0) -> None:
+    def wait_for_dags(self, *dag_ids: str, seconds: float = 120.0) -> None:
         """Wait until these DAGs are parsed. They are paused until `api.run` or a person lets them run.
 
         :raises RuntimeError: when a DAG file cannot be imported; the message holds the traceback.
@@ -155,6 +156,7 @@ class AirflowStack:
         with interruptions_ignored():
             self.api.close()  # the server waits for open connections before it ends
             stop(self._parts.values())
+            self._reservation.close()
 
     def _migrate(self) -> None:
         log_file = self.log_folder / "migrate.log"
