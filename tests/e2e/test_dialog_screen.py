@@ -80,7 +80,7 @@ def people(sandbox: SandboxProcess) -> dict[str, dict[str, Any]]:
         f"{dialog['host']}/Users",
         params={"count": "1000", "filter": "externalId pr"},
         headers={"Authorization": f"Bearer {dialog['password']}"},
-        timeout=10,
+        timeout=60,
     )
     return {user["externalId"]: user for user in answer.json()["Resources"]}
 

@@ -18,7 +18,7 @@ DAG_ID = "nmbrs_to_dialog"
 def import_once(airflow: AirflowStack, destination: Path) -> dict[str, Any]:
     """Run the DAG to its end and return what it reports."""
     run_id = airflow.api.run(DAG_ID, {"destination": f"file://{destination}"})
-    assert airflow.api.wait_for_run(DAG_ID, run_id, seconds=90) == "success"
+    assert airflow.api.wait_for_run(DAG_ID, run_id, seconds=180) == "success"
     (instance,) = airflow.api.task_instances(DAG_ID, run_id, "import")
     report: dict[str, Any] = airflow.api.xcom(instance)
     return report
@@ -31,7 +31,7 @@ def users(sandbox: SandboxProcess) -> dict[str, dict[str, Any]]:
         f"{dialog['host']}/Users",
         params={"count": "1000"},
         headers={"Authorization": f"Bearer {dialog['password']}"},
-        timeout=10,
+        timeout=60,
     )
     return {user["externalId"]: user for user in answer.json()["Resources"]}
 

@@ -35,7 +35,7 @@ def exports(airflow: AirflowStack, dag_id: str, run_id: str) -> list[TaskInstanc
 def night(airflow: AirflowStack, destination: Path, **conf: Any) -> dict[str, dict[str, Any]]:
     """Run the nightly export to its end and return its manifests by report."""
     run_id = start(airflow, NIGHTLY, destination, **conf)
-    assert airflow.api.wait_for_run(NIGHTLY, run_id, seconds=120) == "success"
+    assert airflow.api.wait_for_run(NIGHTLY, run_id, seconds=180) == "success"
     manifests = [airflow.api.xcom(one) for one in exports(airflow, NIGHTLY, run_id)]
     return {manifest["report"]: manifest for manifest in manifests}
 
@@ -81,19 +81,19 @@ def test_every_report_of_the_tenant_is_exported_and_not_again_while_its_copy_is_
 def test_a_retry_after_a_kill_in_the_middle_of_a_feed_publishes_it_whole(
     airflow: AirflowStack, sandbox: SandboxProcess, destination: Path
 ) -> None:
-    sandbox.inject("orbit_reporting", HOURS, "slow_body", bytes=4096, interval=0.1)
+    sandbox.inject("orbit_reporting", HOURS, "slow_body", bytes=1024, interval=0.2)
     run_id = start(airflow, PATIENT, destination, report=HOURS)
     wait_until(
         "entries of the feed",
         lambda: any(one["bytes_sent"] > 20_000 for one in sandbox.journal("orbit_reporting", HOURS)),
-        seconds=60,
+        seconds=180,
     )
 
     (instance,) = exports(airflow, PATIENT, run_id)
     airflow.kill_worker(instance)
     seen_after_the_kill = list(destination.rglob("_manifest.json"))
 
-    assert airflow.api.wait_for_run(PATIENT, run_id, seconds=90) == "success"
+    assert airflow.api.wait_for_run(PATIENT, run_id, seconds=180) == "success"
     (instance,) = exports(airflow, PATIENT, run_id)
     manifest = airflow.api.xcom(instance)
     assert instance.try_number == 2

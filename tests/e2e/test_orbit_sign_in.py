@@ -101,7 +101,7 @@ def test_after_a_sign_in_from_airflows_ui_orbits_projects_are_exported(
         assert secret not in admins_page.url
 
     run_id = airflow.api.run(DAG_ID, {"destination": destination.as_uri(), "full_refresh": True})
-    assert airflow.api.wait_for_run(DAG_ID, run_id, seconds=90) == "success"
+    assert airflow.api.wait_for_run(DAG_ID, run_id, seconds=180) == "success"
     (manifest,) = destination.glob("projects/*/_manifest.json")
     assert json.loads(manifest.read_text())["rows"] == sandbox.counts()["orbit"]["projects"]
 

@@ -51,7 +51,7 @@ def link(sandbox: SandboxProcess, employee_id: int) -> None:
             "userName": "persoon@example.com",
             "externalId": str(employee_id),
         },
-        timeout=10,
+        timeout=60,
     ).raise_for_status()
     sandbox.move_user(employee_id, "linked")
 
@@ -70,8 +70,8 @@ def test_each_finished_review_makes_the_dag_run_by_itself_and_is_filed_once(
         if number == 3:
             watching.restart_triggerer()
         made.append(sandbox.finish_review(FIRST_EMPLOYEE_ID, title=TITLE)["sha256"])
-        wait_until("the review in Nmbrs", lambda n=number: len(sandbox.documents()) == n, seconds=90)
-        wait_until("the run", lambda: {run["state"] for run in runs(watching)} == {"success"}, seconds=60)
+        wait_until("the review in Nmbrs", lambda n=number: len(sandbox.documents()) == n, seconds=180)
+        wait_until("the run", lambda: {run["state"] for run in runs(watching)} == {"success"}, seconds=180)
 
     assert [document["sha256"] for document in sandbox.documents()] == made
     assert {run["run_type"] for run in runs(watching)} == {"asset_triggered"}

@@ -28,7 +28,7 @@ def dags(airflow: AirflowStack) -> None:
 
 
 def finish(airflow: AirflowStack, dag_id: str, run_id: str) -> str:
-    return airflow.api.wait_for_run(dag_id, run_id, seconds=90)
+    return airflow.api.wait_for_run(dag_id, run_id, seconds=180)
 
 
 def night(airflow: AirflowStack, destination: Path, **conf: Any) -> dict[str, dict[str, Any]]:
@@ -101,9 +101,9 @@ def test_a_worker_that_is_killed_in_the_middle_of_an_upload_leaves_no_row_to_be_
     rows = hours.patterns(12)
     path = write_csv(tmp_path / "hours.csv", rows)
     # Severa stores the eighth row, and nobody lives to hear of it.
-    sandbox.inject("severa", ADD, "act_then_hang", after=7, seconds=120)
+    sandbox.inject("severa", ADD, "act_then_hang", after=7)
     run_id = airflow.api.run(PATIENT, {"path": path.as_uri(), "ledger": destination.as_uri()})
-    wait_until("the eighth row", lambda: hours.stored == 8, seconds=60)
+    wait_until("the eighth row", lambda: hours.stored == 8, seconds=180)
 
     airflow.kill_worker(upload(airflow, run_id, PATIENT))
 

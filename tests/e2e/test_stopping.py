@@ -28,6 +28,6 @@ def test_ctrl_c_ends_airflow_and_sandbox_to_the_last_process(tmp_path: Path) -> 
 
         demonstration.send_signal(signal.SIGINT)
 
-        assert demonstration.wait(timeout=30) == 0
+        assert demonstration.wait(timeout=120) == 0
     assert len(started) > 5
     assert [process for process in started if runs(process)] == []

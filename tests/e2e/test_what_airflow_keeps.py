@@ -84,13 +84,13 @@ def provoke(airflow: AirflowStack, sandbox: SandboxProcess, conf: dict[str, Any]
     for dataset, system, step, (kind, arguments) in EXPORT_FAULTS:
         sandbox.inject(system, f"{step}/{dataset}", kind, count=None, **arguments)
         runs.append(airflow.api.run("export_once", {**conf, "dataset": dataset}))
-    states = [airflow.api.wait_for_run("export_once", run_id, seconds=90) for run_id in runs]
+    states = [airflow.api.wait_for_run("export_once", run_id, seconds=180) for run_id in runs]
     assert states == ["failed"] * len(EXPORT_FAULTS)
     sandbox.clear_faults()
 
 
 def finish(airflow: AirflowStack, dag_id: str, conf: dict[str, Any]) -> str:
-    return airflow.api.wait_for_run(dag_id, airflow.api.run(dag_id, conf), seconds=90)
+    return airflow.api.wait_for_run(dag_id, airflow.api.run(dag_id, conf), seconds=180)
 
 
 def test_no_address_token_or_signature_is_in_the_database_or_a_log(
@@ -103,7 +103,7 @@ def test_no_address_token_or_signature_is_in_the_database_or_a_log(
     provoke(airflow, sandbox, conf)
     sandbox.inject("hrm", "command/*", "never_ends")
     run_id = airflow.api.run("export_once", conf)
-    instance = airflow.api.wait_for_task("export_once", run_id, "export", states=["deferred"], seconds=30)
+    instance = airflow.api.wait_for_task("export_once", run_id, "export", states=["deferred"], seconds=180)
 
     kept = list(everything_kept(airflow))
     airflow.api.mark(instance, "failed")
