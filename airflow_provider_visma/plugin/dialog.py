@@ -20,6 +20,7 @@ from airflow_provider_visma.dialog_import.rules import SetAsideReason
 from airflow_provider_visma.exceptions import VismaError
 from airflow_provider_visma.plugin import audit, dialog_reports, dialog_runs
 from airflow_provider_visma.plugin.access import Editor, PostedForm, Reader, may
+from airflow_provider_visma.plugin.addresses import CONNECTION
 from airflow_provider_visma.plugin.listing import ListedConnection, find_connection, readable_connections
 from airflow_provider_visma.plugin.pages import Notice, path, redirect, render
 from airflow_provider_visma.plugin.texts import LANGUAGES
@@ -103,13 +104,13 @@ def page(request: Request, user: Reader) -> HTMLResponse | RedirectResponse:
     return render(request, "dialog/index.html", user=user, connections=found)
 
 
-@router.get("/{conn_id}", name="dialog_overview")
+@router.get(f"/{CONNECTION}", name="dialog_overview")
 def overview(request: Request, conn_id: str, user: Reader) -> HTMLResponse:
     """Show the link, the last import and the next one."""
     return _overview(request, user, link_of(user, conn_id))
 
 
-@router.get("/{conn_id}/progress", name="dialog_progress")
+@router.get(f"/{CONNECTION}/progress", name="dialog_progress")
 def progress(request: Request, conn_id: str, user: Reader) -> HTMLResponse:
     """Show how the newest run stands, for the script that puts it into the page."""
     link = link_of(user, conn_id)
@@ -117,15 +118,15 @@ def progress(request: Request, conn_id: str, user: Reader) -> HTMLResponse:
     return render(request, "dialog/run.html", user=user, link=link, run=_run_of(dag))
 
 
-@router.get("/{conn_id}/test", name="dialog_tested")
-@router.get("/{conn_id}/import", name="dialog_imported")
-@router.get("/{conn_id}/activate", name="dialog_activated")
+@router.get(f"/{CONNECTION}/test", name="dialog_tested")
+@router.get(f"/{CONNECTION}/import", name="dialog_imported")
+@router.get(f"/{CONNECTION}/activate", name="dialog_activated")
 def back(request: Request, conn_id: str, user: Reader) -> RedirectResponse:
     """Return to the page from the address that a form was sent to."""
     return back_to(request, "dialog_overview", conn_id)
 
 
-@router.post("/{conn_id}/test", name="dialog_test")
+@router.post(f"/{CONNECTION}/test", name="dialog_test")
 def test(request: Request, conn_id: str, user: Editor, form: PostedForm) -> HTMLResponse:
     """Test both connections of the link; nothing is changed."""
     link = link_of(user, conn_id)
@@ -137,7 +138,7 @@ def test(request: Request, conn_id: str, user: Editor, form: PostedForm) -> HTML
     return _overview(request, user, link, tested=tuple(tested))
 
 
-@router.post("/{conn_id}/import", name="dialog_import")
+@router.post(f"/{CONNECTION}/import", name="dialog_import")
 def import_now(request: Request, conn_id: str, user: Editor, form: PostedForm) -> RedirectResponse:
     """Start the import."""
     link = link_of(user, conn_id)
@@ -156,7 +157,7 @@ def import_now(request: Request, conn_id: str, user: Editor, form: PostedForm) -
     return redirect(request, "dialog_overview", notice=notice, conn_id=conn_id)
 
 
-@router.post("/{conn_id}/activate", name="dialog_activate")
+@router.post(f"/{CONNECTION}/activate", name="dialog_activate")
 def activate(request: Request, conn_id: str, user: Editor, form: PostedForm) -> RedirectResponse:
     """Let the import run every night."""
     link = link_of(user, conn_id)
@@ -169,7 +170,7 @@ def activate(request: Request, conn_id: str, user: Editor, form: PostedForm) -> 
     return redirect(request, "dialog_overview", notice=Notice("done", "dialog.activated"), conn_id=conn_id)
 
 
-@router.get("/{conn_id}/lists", name="dialog_lists")
+@router.get(f"/{CONNECTION}/lists", name="dialog_lists")
 def lists(request: Request, conn_id: str, user: Reader) -> HTMLResponse:
     """Show the departments and functions that Dialog knows, and those that it lacks."""
     from airflow_provider_visma.hooks.dialog import DialogHook

@@ -22,6 +22,7 @@ from starlette.datastructures import FormData
 from airflow_provider_visma.exceptions import VismaError
 from airflow_provider_visma.plugin import audit
 from airflow_provider_visma.plugin.access import Editor, PostedForm, Reader
+from airflow_provider_visma.plugin.addresses import CONNECTION
 from airflow_provider_visma.plugin.dialog import back_to, link_of
 from airflow_provider_visma.plugin.dialog_clients import DialogClient, DialogClients
 from airflow_provider_visma.plugin.pages import Notice, render
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from airflow_provider_visma.dialog_import.moves import DialogMoves, Moved, UserRef
     from airflow_provider_visma.dialog_import.roster import ListedUser, UserPage
 
-router = APIRouter(prefix="/dialog/{conn_id}/users")
+router = APIRouter(prefix=f"/dialog/{CONNECTION}/users")
 
 PAGE_SIZE: Final = 50
 STATES: Final = ("imported", "invited", "linked")

@@ -20,6 +20,7 @@ from airflow_provider_visma.exceptions import VismaError
 from airflow_provider_visma.hooks._orbit_check import ask_who
 from airflow_provider_visma.plugin import audit, texts
 from airflow_provider_visma.plugin.access import Editor, PostedForm, Reader, SignedIn, may
+from airflow_provider_visma.plugin.addresses import CONNECTION
 from airflow_provider_visma.plugin.listing import ListedConnection, readable_connections
 from airflow_provider_visma.plugin.pages import Notice, origin, redirect, render
 from airflow_provider_visma.protocols.authorization_code import Session
@@ -90,7 +91,7 @@ def page(request: Request, user: Reader) -> HTMLResponse:
     )
 
 
-@router.post("/{conn_id:path}/sign-in", name="orbit_begin")
+@router.post(f"/{CONNECTION}/sign-in", name="orbit_begin")
 def begin(request: Request, conn_id: str, user: Editor, form: PostedForm) -> RedirectResponse:
     """Send the browser to Orbit."""
     try:
@@ -133,7 +134,7 @@ def finish(request: Request, user: Reader, form: PostedForm) -> RedirectResponse
     return _finished(request, str(form.get("address", "")), user)
 
 
-@router.post("/{conn_id:path}/check", name="orbit_check")
+@router.post(f"/{CONNECTION}/check", name="orbit_check")
 def check(request: Request, conn_id: str, user: Editor, form: PostedForm) -> RedirectResponse:
     """Ask Orbit whether it accepts the session, which is renewed first where a task would renew it."""
     try:
@@ -147,7 +148,7 @@ def check(request: Request, conn_id: str, user: Editor, form: PostedForm) -> Red
     return redirect(request, "orbit_page", notice=notice)
 
 
-@router.post("/{conn_id:path}/sign-out", name="orbit_sign_out")
+@router.post(f"/{CONNECTION}/sign-out", name="orbit_sign_out")
 def sign_out(request: Request, conn_id: str, user: Editor, form: PostedForm) -> RedirectResponse:
     """Forget the session."""
     try:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from html import unescape
 from pathlib import Path
 from typing import Any, get_args
 
@@ -18,7 +20,7 @@ from airflow_provider_visma.nmbrs_records import EmployeeFunction
 from airflow_provider_visma.plugin import texts
 from airflow_provider_visma.plugin.dialog_runs import Readiness
 from tests.integration.dialog_world import PEOPLE, Import, person
-from tests.unit.plugin.conftest import audit_log
+from tests.unit.plugin.conftest import BASE_URL, audit_log
 from tests.unit.plugin.dialog_screen import (
     DAG_ID,
     ROOT,
@@ -87,6 +89,28 @@ def test_another_connection_has_no_import_unless_it_names_one(
     assert "Connection to Nmbrs their_nmbrs Import their_import" in named
     assert "There is no DAG their_import." in named
     assert "dialog_other" in text_of(anna.get("/visma/dialog").text)
+
+
+@pytest.mark.parametrize(
+    "conn_id", ["of/a/team", "a~1b", "a b", "a#b", "a\\b", "één", "dialog_default/users"]
+)
+def test_an_id_may_hold_whatever_airflow_lets_it_hold(
+    anna: TestClient, monkeypatch: pytest.MonkeyPatch, conn_id: str
+) -> None:
+    other = {"conn_type": "dialog", "host": "https://dialog.example/scim", "extra": {"import_dag": "theirs"}}
+    monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(other))
+    links = re.findall(r'<a href="(/visma/dialog/[^"]+)">([^<]+)</a>', anna.get("/visma/dialog").text)
+    assert sorted(unescape(name) for _, name in links) == sorted([conn_id, "dialog_default"])
+    (address,) = (href for href, name in links if unescape(name) == conn_id)
+    page = anna.get(address)
+    assert f"Dialog: integration ({conn_id})" in text_of(page.text)
+    assert f'href="{address}/users"' in page.text
+
+    form = {"csrf_token": token(anna)}
+    answer = anna.post(f"{address}/import", data=form, headers={"origin": BASE_URL})
+
+    assert answer.headers["location"].startswith(f"{address}?notice=")
+    assert "the DAG does not exist" in text_of(anna.get(answer.headers["location"]).text)
 
 
 def test_both_connections_are_tested_on_demand(anna: TestClient, dialog: SandboxProcess) -> None:
