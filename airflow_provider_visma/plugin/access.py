@@ -33,14 +33,17 @@ class SignInNeeded(Exception):
 
 
 async def signed_in(request: Request) -> BaseUser:
-    """Return who is signed in to Airflow.
+    """Return who is signed in to Airflow, or the visitor who may look without being so.
 
     :raises SignInNeeded: when nobody is; the pages answer with Airflow's own login.
     """
     try:
-        return await get_user(request, None, await bearer_scheme(request))
+        user: BaseUser | None = await get_user(request, None, await bearer_scheme(request))
     except HTTPException as error:
         raise SignInNeeded from error
+    if user is None:  # Keycloak's answer to a token whose other cookies are gone
+        raise SignInNeeded
+    return user
 
 
 SignedIn = Annotated[BaseUser, Depends(signed_in)]
@@ -50,8 +53,10 @@ def may_read_connections(user: SignedIn) -> BaseUser:
     """Return the user, who may read connections.
 
     :raises HTTPException: 403 otherwise.
+    :raises SignInNeeded: otherwise, for a visitor who may gain the right by signing in.
     """
     if not may(user, "GET"):
+        known(user)
         raise HTTPException(403, "read")
     return user
 
@@ -59,7 +64,22 @@ def may_read_connections(user: SignedIn) -> BaseUser:
 Reader = Annotated[BaseUser, Depends(may_read_connections)]
 
 
-def may_edit_connection(conn_id: str, user: SignedIn) -> BaseUser:
+def known(user: SignedIn) -> BaseUser:
+    """Return the user, who is a person: FAB's ``auth_role_public`` lets visitors in whom nobody knows.
+
+    What they did could be laid to nobody, and a form of one would do for every other.
+
+    :raises SignInNeeded: it is such a visitor.
+    """
+    if not user.get_id():
+        raise SignInNeeded
+    return user
+
+
+Known = Annotated[BaseUser, Depends(known)]
+
+
+def may_edit_connection(conn_id: str, user: Known) -> BaseUser:
     """Return the user, who may edit the connection that the path of the request names.
 
     :raises HTTPException: 403 otherwise.

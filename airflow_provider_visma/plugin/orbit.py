@@ -19,7 +19,7 @@ from airflow_provider_visma import orbit_sign_in
 from airflow_provider_visma.exceptions import VismaError
 from airflow_provider_visma.hooks._orbit_check import ask_who
 from airflow_provider_visma.plugin import audit, texts
-from airflow_provider_visma.plugin.access import Editor, PostedForm, Reader, SignedIn, may
+from airflow_provider_visma.plugin.access import Editor, Known, PostedForm, Reader, known, may
 from airflow_provider_visma.plugin.addresses import CONNECTION
 from airflow_provider_visma.plugin.listing import ListedConnection, readable_connections
 from airflow_provider_visma.plugin.pages import Notice, origin, redirect, render
@@ -123,12 +123,12 @@ def copy_this_address(request: Request, error: Exception) -> HTMLResponse:
 
 
 @router.get("/callback", name="orbit_callback", dependencies=[Depends(not_for_a_terminal)])
-def callback(request: Request, user: SignedIn) -> RedirectResponse:
+def callback(request: Request, user: Known) -> RedirectResponse:
     """Take what Orbit answered and go on to the page."""
     return _finished(request, request.url.query, user)
 
 
-@router.post("/finish", name="orbit_finish")
+@router.post("/finish", name="orbit_finish", dependencies=[Depends(known)])
 def finish(request: Request, user: Reader, form: PostedForm) -> RedirectResponse:
     """Take the pasted address on which the browser ended."""
     return _finished(request, str(form.get("address", "")), user)

@@ -3,6 +3,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from airflow.api_fastapi.app import get_auth_manager
+from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
 from fastapi.testclient import TestClient
 
 from airflow_provider_visma import orbit_sign_in
@@ -10,8 +12,10 @@ from tests.unit.plugin.conftest import BASE_URL, audit_log, csrf_of
 from tests.unit.plugin.orbit_connection import CONN_ID, add_connection, store, stored
 
 Browser = Callable[..., TestClient]
+Visitor = Callable[[str], TestClient]
 SIGN_OUT = f"/visma/orbit/{CONN_ID}/sign-out"
 OURS = {"origin": BASE_URL}
+TO_LOGIN = "/api/v2/auth/login?next=%2Fvisma%2Forbit"
 
 
 @pytest.fixture(autouse=True)
@@ -110,5 +114,57 @@ def test_who_lost_the_right_to_edit_cannot_finish_what_they_began(browser: Brows
 
 def test_nobody_acts_without_being_signed_in(browser: Browser) -> None:
     answer = browser(None).post(SIGN_OUT, data={}, headers=OURS)
-    assert answer.headers["location"] == "/api/v2/auth/login?next=%2Fvisma%2Forbit"
+    assert answer.headers["location"] == TO_LOGIN
     assert stored() is not None
+
+
+class Anonymous(SimpleAuthManagerUser):
+    """Somebody who did not sign in, and has a role all the same, as FAB's ``auth_role_public`` has it."""
+
+    def get_id(self) -> str:
+        return None  # type: ignore[return-value]  # as FAB's own has none
+
+
+@pytest.fixture
+def visitor(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> Visitor:
+    def visit(role: str) -> TestClient:
+        async def get_user(*arguments: object) -> Anonymous:
+            return Anonymous(username="Anonymous", role=role)
+
+        monkeypatch.setattr("airflow_provider_visma.plugin.access.get_user", get_user)
+        return browser(None)
+
+    return visit
+
+
+def test_a_visitor_who_may_not_look_is_asked_to_sign_in(visitor: Visitor) -> None:
+    answer = visitor("viewer").get("/visma/orbit")
+    assert (answer.status_code, answer.headers["location"]) == (303, TO_LOGIN)
+
+
+def test_a_visitor_may_look_and_is_asked_to_sign_in_before_acting(visitor: Visitor) -> None:
+    anybody = visitor("op")
+    page = anybody.get("/visma/orbit")
+    assert CONN_ID in page.text
+    assert "Signed in to Airflow" not in page.text
+    begun = orbit_sign_in.begin(orbit_sign_in.read_settings(CONN_ID), by="None").address.partition("?")[2]
+    form = {"csrf_token": csrf_of(page.text), "address": f"?{begun}&error=access_denied"}
+    answers = [
+        anybody.post(SIGN_OUT, data=form, headers=OURS),
+        anybody.post("/visma/orbit/finish", data=form, headers=OURS),
+        anybody.get(f"/visma/orbit/callback?{begun}&error=access_denied"),
+    ]
+    assert [answer.headers["location"] for answer in answers] == [TO_LOGIN] * 3
+    assert stored() is not None
+    assert audit_log() == []
+
+
+def test_a_token_that_the_auth_manager_makes_nobody_of_leads_to_the_login(
+    anna: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def nobody(manager: object, token: str) -> None:
+        """As Keycloak's answers where the cookies beside Airflow's own are gone."""
+
+    monkeypatch.setattr(type(get_auth_manager()), "get_user_from_token", nobody)
+    answer = anna.get("/visma/orbit")
+    assert (answer.status_code, answer.headers["location"]) == (303, TO_LOGIN)
