@@ -115,7 +115,7 @@ def progress(request: Request, conn_id: str, user: Reader) -> HTMLResponse:
     """Show how the newest run stands, for the script that puts it into the page."""
     link = link_of(user, conn_id)
     dag = dialog_runs.import_dag(user, link.dag_id)
-    return render(request, "dialog/run.html", user=user, link=link, run=_run_of(dag))
+    return render(request, "dialog/run.html", user=user, link=link, run=dialog_runs.last_run(dag))
 
 
 @router.get(f"/{CONNECTION}/test", name="dialog_tested")
@@ -184,7 +184,7 @@ def lists(request: Request, conn_id: str, user: Reader) -> HTMLResponse:
     except VismaError as error:
         known, problem = None, str(error)
     dag = dialog_runs.import_dag(user, link.dag_id)
-    report = _import_of(dag)
+    report = dialog_runs.last_import(dag)
     missing = dialog_reports.missing(report.manifest) if report else None
     return render(
         request,
@@ -193,6 +193,7 @@ def lists(request: Request, conn_id: str, user: Reader) -> HTMLResponse:
         link=link,
         known=known,
         problem=problem,
+        dag=dag,
         report=report,
         missing=missing,
     )
@@ -202,7 +203,7 @@ def _overview(
     request: Request, user: BaseUser, link: Link, *, tested: tuple[Tested, ...] = ()
 ) -> HTMLResponse:
     dag = dialog_runs.import_dag(user, link.dag_id)
-    report = _import_of(dag)
+    report = dialog_runs.last_import(dag)
     counts = {name: report.manifest[name] for name in _COUNTS if name in report.manifest} if report else {}
     return render(
         request,
@@ -211,20 +212,12 @@ def _overview(
         link=link,
         tested=tested,
         dag=dag,
-        run=_run_of(dag),
+        run=dialog_runs.last_run(dag),
         report=report,
         counts=counts,
         known_reasons=frozenset(SetAsideReason),
         aside=dialog_reports.set_aside(report.manifest) if report else (),
     )
-
-
-def _run_of(dag: dialog_runs.ImportDag) -> dialog_runs.ShownRun | None:
-    return None if dag.readiness in ("unnamed", "hidden") else dialog_runs.last_run(dag.dag_id)
-
-
-def _import_of(dag: dialog_runs.ImportDag) -> dialog_runs.LastImport | None:
-    return None if dag.readiness in ("unnamed", "hidden") else dialog_runs.last_import(dag.dag_id)
 
 
 def _tested(system: str, conn_id: str) -> Tested:

@@ -1,13 +1,13 @@
 """The DAG behind a Dialog connection: its runs, its last import, its next run, and starting it.
 
-Airflow's auth manager is asked about the DAG besides the connection: who may not see its runs sees none
-here, and who may not start it cannot start it here.
+Airflow's auth manager is asked about the DAG besides the connection: who may not see its runs, its tasks or
+what they returned sees none of it here, and who may not start it cannot start it here.
 """
 
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, Literal
 
@@ -43,6 +43,8 @@ class ImportDag:
     :param next_run: when it runs by itself, in seconds since 1970.
     :param may_start: this user may start it.
     :param may_activate: this user may let it run.
+    :param hides_tasks: this user may not see the tasks of its runs.
+    :param hides_results: this user may not see what its tasks returned.
     """
 
     dag_id: str
@@ -50,6 +52,8 @@ class ImportDag:
     next_run: float | None = None
     may_start: bool = False
     may_activate: bool = False
+    hides_tasks: bool = False
+    hides_results: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,29 +99,38 @@ def import_dag(user: BaseUser, dag_id: str | None) -> ImportDag:
     """
     if not dag_id:
         return ImportDag("", "unnamed")
-    if not _may(user, "GET", dag_id):
-        return ImportDag(dag_id, "hidden")
+    if not _may(user, "GET", dag_id, DagAccessEntity.RUN):
+        return ImportDag(dag_id, "hidden", hides_tasks=True, hides_results=True)
+    seen = ImportDag(
+        dag_id,
+        "missing",
+        hides_tasks=not _may(user, "GET", dag_id, DagAccessEntity.TASK_INSTANCE),
+        hides_results=not _may(user, "GET", dag_id, DagAccessEntity.XCOM),
+    )
     with create_session(scoped=False) as session:
         found = session.scalar(select(DagModel).where(DagModel.dag_id == dag_id, ~DagModel.is_stale))
         if found is None:
-            return ImportDag(dag_id, "missing")
+            return seen
         readiness: Readiness = "ready"
         if found.has_import_errors:
             readiness = "broken"
         elif found.is_paused:
             readiness = "paused"
         next_run = found.next_dagrun_create_after if readiness == "ready" else None
-    return ImportDag(
-        dag_id,
-        readiness,
-        _seconds(next_run),
-        may_start=_may(user, "POST", dag_id),
-        may_activate=_may(user, "PUT", dag_id, runs=False),
+    return replace(
+        seen,
+        readiness=readiness,
+        next_run=_seconds(next_run),
+        may_start=_may(user, "POST", dag_id, DagAccessEntity.RUN),
+        may_activate=_may(user, "PUT", dag_id),
     )
 
 
-def last_run(dag_id: str) -> ShownRun | None:
-    """Return the newest run of the DAG; None where there is none."""
+def last_run(dag: ImportDag) -> ShownRun | None:
+    """Return the newest run of the DAG, as far as the user may see it; None where there is none."""
+    if dag.readiness in ("unnamed", "hidden"):
+        return None
+    dag_id = dag.dag_id
     newest = select(DagRun).where(DagRun.dag_id == dag_id).order_by(DagRun.run_after.desc(), DagRun.id.desc())
     with create_session(scoped=False) as session:
         run = session.scalar(newest.limit(1))
@@ -134,15 +147,19 @@ def last_run(dag_id: str) -> ShownRun | None:
             by_hand=run.run_type == DagRunType.MANUAL,
             began=_seconds(run.start_date),
             ended=_seconds(run.end_date),
-            tasks=tuple((row.task_id, str(row.state or "none")) for row in ordered),
+            tasks=()
+            if dag.hides_tasks
+            else tuple((row.task_id, str(row.state or "none")) for row in ordered),
         )
 
 
-def last_import(dag_id: str) -> LastImport | None:
-    """Return what the last import reported; None where none came to its end lately."""
+def last_import(dag: ImportDag) -> LastImport | None:
+    """Return what the last import reported; None where none came to its end lately, or it is not shown."""
+    if dag.readiness in ("unnamed", "hidden") or dag.hides_results:
+        return None
     reports = (
         select(XComModel.value, XComModel.run_id, XComModel.timestamp)
-        .where(XComModel.dag_id == dag_id, XComModel.key == "return_value")
+        .where(XComModel.dag_id == dag.dag_id, XComModel.key == "return_value")
         .order_by(XComModel.timestamp.desc())
         .limit(_RUNS_LOOKED_AT)
     )
@@ -210,12 +227,18 @@ class _Stored:
     value: Any
 
 
-def _may(user: BaseUser, method: Literal["GET", "POST", "PUT"], dag_id: str, *, runs: bool = True) -> bool:
+def _may(
+    user: BaseUser,
+    method: Literal["GET", "POST", "PUT"],
+    dag_id: str,
+    part: DagAccessEntity | None = None,
+) -> bool:
+    """Tell whether the user may do this with the DAG, or with one part of it."""
     several_teams = conf.getboolean("core", "multi_team", fallback=False)
     team_name = DagModel.get_team_name(dag_id) if several_teams else None
     return get_auth_manager().is_authorized_dag(
         method=method,
-        access_entity=DagAccessEntity.RUN if runs else None,
+        access_entity=part,
         details=DagDetails(id=dag_id, team_name=team_name),
         user=user,
     )

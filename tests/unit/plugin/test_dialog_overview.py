@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
 from airflow.utils.state import DagRunState, TaskInstanceState
 from fastapi.testclient import TestClient
 
@@ -316,6 +317,28 @@ def test_who_may_not_start_or_see_the_dag_in_airflow_cannot_do_it_here(
     assert f"You may not see the runs of {DAG_ID}" in hidden
     assert "last-night" not in hidden
     assert len(runs()) == 1
+
+
+@pytest.mark.usefixtures("dag")
+def test_who_may_not_see_tasks_or_what_they_returned_in_airflow_does_not_see_it_here(
+    anna: TestClient, monkeypatch: pytest.MonkeyPatch, report: dict[str, Any]
+) -> None:
+    from airflow.api_fastapi.app import get_auth_manager
+
+    add_run("last-night", report=report, tasks={"snapshot": TaskInstanceState.SUCCESS})
+    monkeypatch.setattr(
+        type(get_auth_manager()),
+        "is_authorized_dag",
+        lambda self, *, access_entity=None, **rest: access_entity in (None, DagAccessEntity.RUN),
+    )
+    overview = text_of(anna.get(ROOT).text)
+    lists = text_of(anna.get(f"{ROOT}/lists").text)
+
+    assert "Newest run last-night" in overview
+    assert "snapshot" not in overview
+    assert "Employees in Nmbrs" not in overview
+    for page in (overview, lists):
+        assert "You may not see in Airflow what the import returned (XComs)." in page
 
 
 @pytest.mark.usefixtures("dag")
