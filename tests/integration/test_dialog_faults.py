@@ -7,7 +7,6 @@ import json
 import logging
 import subprocess
 import sys
-import time
 import traceback
 from typing import Any
 
@@ -31,6 +30,7 @@ from tests.integration.dialog_world import (
     service,
     write,
 )
+from tests.integration.waiting import wait_until
 from visma_sandbox.client import SandboxProcess
 
 CANARY = "kanarie@geheim.example.com"
@@ -69,10 +69,11 @@ def test_a_run_that_is_killed_with_answers_under_way_is_completed_by_its_retry(
     destination = (run_import.folder / "killed").as_uri()
 
     with subprocess.Popen([sys.executable, "-c", program, snapshot, destination]) as worker:
-        deadline = time.monotonic() + 60
-        while len(names(dialog)) < 23 and time.monotonic() < deadline:
+        try:
+            wait_until(lambda: len(names(dialog)) >= 23 or worker.poll() is not None)
             assert worker.poll() is None
-        worker.kill()
+        finally:
+            worker.kill()
     assert len(names(dialog)) == 23  # 15 that were answered, and one for each of the 8 requests at once
 
     dialog.clear_faults()

@@ -7,11 +7,8 @@ import hashlib
 import io
 import json
 import logging
-import os
 import signal
-import time
 import traceback
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +30,7 @@ from airflow_provider_visma.protocols.downloads import LinkExpiredError
 from airflow_provider_visma.protocols.links import LinkRefusedError
 from airflow_provider_visma.storage import read_manifest
 from tests.integration.task_context import TaskRuns
+from tests.integration.waiting import Try, wait_until
 from visma_sandbox.client import SandboxProcess
 
 CONN_ID = "visma_hrm_default"
@@ -317,17 +315,13 @@ def test_sigterm_in_mid_download_ends_at_once_and_leaves_nothing(
     service: SandboxProcess, destination: str, tmp_path: Path, after: float
 ) -> None:
     service.settings(hrm_parts=3)
-    service.inject("files", "download/*", "slow_body", count=None, bytes=100, interval=0.05)
-    process = get_context("fork").Process(target=download, args=(destination,))
+    service.inject("files", "download/*", "slow_body", count=None, bytes=1, interval=0.05)
+    process = Try(target=download, args=(destination,))
     process.start()
-    deadline = time.monotonic() + 20
-    while not any(entry["bytes_sent"] for entry in service.journal("files")):
-        assert time.monotonic() < deadline
+    wait_until(lambda: any(entry["bytes_sent"] for entry in service.journal("files")))
     process.join(after)
-    assert process.pid
     assert list(tmp_path.rglob(".visma-staging-*"))
-    os.kill(process.pid, signal.SIGTERM)
-    process.join(4)  # Airflow kills after five seconds
-    assert process.exitcode == 128 + signal.SIGTERM
+    process.terminate()
+    assert process.wait() == 128 + signal.SIGTERM  # long before the files are there: that takes minutes
     assert visible(destination) == []
     assert list(tmp_path.rglob(".visma-staging-*")) == []

@@ -118,7 +118,7 @@ def test_a_member_that_does_not_exist_is_an_error_of_a_read_and_a_warning_after_
 def test_a_write_without_an_answer_fails_for_good_until_a_person_clears_it(
     severa: SandboxProcess, task: Task, fault: str
 ) -> None:
-    severa.inject("severa", "ICase.UpdateCase", fault, seconds=60)
+    severa.inject("severa", "ICase.UpdateCase", fault)
     for _ in range(2):
         with pytest.raises(VismaUnknownOutcomeError, match=r"mark the task as successful; if not, clear"):
             task.run()

@@ -14,8 +14,8 @@ import pytest
 
 from visma_sandbox.client import SandboxProcess
 
-PATIENCE = 60.0
-IMPATIENT = 61
+PATIENCE = 180.0
+IMPATIENT = 119
 """Seconds that a connection may set as its ``timeout``, see :func:`give_up_where_the_sandbox_hangs`."""
 
 _FORKED = multiprocessing.get_context("fork")

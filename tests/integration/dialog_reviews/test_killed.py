@@ -16,7 +16,7 @@ from airflow_provider_visma.exceptions import (
     VismaUnknownOutcomeError,
 )
 from tests.integration.dialog_reviews.review_filings import UPLOAD, Reviews, Task, stop_before
-from tests.integration.waiting import wait_until
+from tests.integration.waiting import PATIENCE, wait_until
 from visma_sandbox.client import SandboxProcess
 
 
@@ -28,7 +28,7 @@ def test_an_upload_killed_before_or_while_it_is_sent_was_not_filed_and_is_filed_
     reached, prepare = stop_before(part)
     process = task.start(prepare=prepare, nmbrs_conn_id="nmbrs_patient")
     try:
-        assert reached.wait(60)
+        assert reached.wait(PATIENCE)
     finally:
         process.kill()
     assert process.wait() == -signal.SIGKILL
@@ -48,7 +48,7 @@ def test_an_upload_killed_after_it_was_stored_is_in_doubt_and_never_sent_again_b
     service: SandboxProcess, reviews: Reviews, task: Task
 ) -> None:
     made = reviews.finish(size=2_000_000)
-    service.inject("nmbrs", UPLOAD, "act_then_hang", seconds=60)
+    service.inject("nmbrs", UPLOAD, "act_then_hang")
     process = task.start(nmbrs_conn_id="nmbrs_patient")
     try:
         wait_until(lambda: len(reviews.filed) == 1)
@@ -70,7 +70,7 @@ def test_a_task_that_is_told_to_end_leaves_no_copy_of_a_review(
     reviews.finish(size=2_000_000)
     reached, prepare = stop_before("the end")
     process = task.start(prepare=prepare, nmbrs_conn_id="nmbrs_patient")
-    assert reached.wait(60)
+    assert reached.wait(PATIENCE)
     assert list(Path(destination.removeprefix("file://")).rglob("review.pdf"))
     process.terminate()
     assert process.wait() == 128 + signal.SIGTERM
@@ -84,7 +84,7 @@ def test_a_copy_that_a_kill_left_behind_is_removed_by_any_later_run(
     reviews.finish(size=2_000_000)
     reached, prepare = stop_before("the end")
     process = task.start(prepare=prepare, nmbrs_conn_id="nmbrs_patient")
-    assert reached.wait(60)
+    assert reached.wait(PATIENCE)
     process.kill()
     process.wait()
     folder = Path(destination.removeprefix("file://"))
@@ -150,7 +150,7 @@ def test_of_two_runs_at_once_one_files(
     reached, prepare = stop_before("the end")
     process = task.start("run-1", prepare=prepare, nmbrs_conn_id="nmbrs_patient")
     try:
-        assert reached.wait(60)
+        assert reached.wait(PATIENCE)
         task.states = {"run-1": {"file": "running"}} if known else {}
         result = task.run("run-2")
     finally:

@@ -26,7 +26,7 @@ def test_an_upload_without_an_answer_is_in_doubt_until_a_person_says_what_they_f
     service: SandboxProcess, reviews: Reviews, task: Task, fault: str, kept: int
 ) -> None:
     made = reviews.finish()
-    service.inject("nmbrs", UPLOAD, fault, seconds=60)
+    service.inject("nmbrs", UPLOAD, fault)
     for run_id in ("run-1", "run-1", "run-2"):
         with pytest.raises(VismaUnknownOutcomeError, match="1 in doubt"):
             task.run(run_id)
@@ -43,7 +43,7 @@ def test_what_a_person_found_holds_for_the_attempt_that_they_looked_for_and_for_
     service: SandboxProcess, reviews: Reviews, task: Task
 ) -> None:
     made = reviews.finish()
-    service.inject("nmbrs", UPLOAD, "hang", seconds=60)
+    service.inject("nmbrs", UPLOAD, "hang")
     with pytest.raises(VismaUnknownOutcomeError):
         task.run("run-1")
     found = {made["id"]: "not filed"}

@@ -82,7 +82,7 @@ def test_calls_run_at_the_same_time_within_the_bound(
 ) -> None:
     hook = connect(sandbox, monkeypatch, extra={"max_concurrency": 3})
     running, highest, lock = 0, 0, threading.Lock()
-    together = threading.Barrier(3, timeout=10)
+    together = threading.Barrier(3, timeout=60)
 
     def task() -> list[Any]:
         nonlocal running, highest

@@ -37,7 +37,7 @@ UNIQUE = {"look_up_by": "vatcode"}
 def test_a_killed_upload_goes_on_and_makes_nothing_twice(
     orbit: SandboxProcess, companies: Companies, task: Task, fault: str, sent: int
 ) -> None:
-    orbit.inject("orbit", SET, fault, after=sent - 1, seconds=60)
+    orbit.inject("orbit", SET, fault, after=sent - 1)
     process = task.start(orbit_conn_id="orbit_patient", **UNIQUE)
     try:
         wait_until(lambda: companies.sent == sent and companies.stored == sent - (fault == "hang"))
@@ -55,7 +55,7 @@ def test_a_killed_upload_goes_on_and_makes_nothing_twice(
 def test_a_killed_upload_of_changes_sends_the_one_in_doubt_again(
     orbit: SandboxProcess, companies: Companies, change: Task, changes: list[Row], fault: str
 ) -> None:
-    orbit.inject("orbit", SET, fault, after=6, seconds=60)
+    orbit.inject("orbit", SET, fault, after=6)
     process = change.start(orbit_conn_id="orbit_patient")
     try:
         wait_until(lambda: companies.sent == 7)
@@ -74,7 +74,7 @@ def test_a_killed_upload_of_changes_sends_the_one_in_doubt_again(
 def test_a_stopped_upload_notes_what_it_knows_before_it_ends(
     orbit: SandboxProcess, companies: Companies, task: Task, destination: str
 ) -> None:
-    orbit.inject("orbit", SET, "act_then_hang", after=6, seconds=60)
+    orbit.inject("orbit", SET, "act_then_hang", after=6)
     process = task.start(orbit_conn_id="orbit_patient", **UNIQUE)
     wait_until(lambda: companies.stored == 7)
     process.terminate()
@@ -94,12 +94,12 @@ def test_a_stopped_upload_notes_what_it_knows_before_it_ends(
 @pytest.mark.parametrize(
     ("fault", "after", "arguments"),
     [
-        ("act_then_hang", 0, {"seconds": 60}),
-        ("act_then_hang", 7, {"seconds": 60}),
+        ("act_then_hang", 0, {}),
+        ("act_then_hang", 7, {}),
         ("act_then_reset", 4, {}),
         ("truncated", 4, {}),
         ("wrong_status", 4, {"status": 502}),
-        ("hang", 0, {"seconds": 60}),
+        ("hang", 0, {}),
         ("reset", 4, {}),
         ("status", 4, {"status": 503}),
     ],
@@ -153,7 +153,7 @@ def test_a_person_who_found_nothing_has_the_row_sent_again(
 def test_two_rows_that_could_be_the_one_in_doubt_are_left_to_a_person(
     orbit: SandboxProcess, companies: Companies, task: Task
 ) -> None:
-    orbit.inject("orbit", SET, "act_then_hang", seconds=60)
+    orbit.inject("orbit", SET, "act_then_hang")
     process = task.start(orbit_conn_id="orbit_patient", **UNIQUE)
     try:
         wait_until(lambda: companies.stored == 1)

@@ -74,7 +74,7 @@ def test_the_same_file_again_sends_nothing(hours: Hours, task: Task, rows: list[
 def test_a_killed_upload_goes_on_and_writes_nothing_twice(
     severa: SandboxProcess, hours: Hours, task: Task, rows: list[Row], fault: str, sent: int
 ) -> None:
-    severa.inject("severa", ADD, fault, after=sent - 1, seconds=60)
+    severa.inject("severa", ADD, fault, after=sent - 1)
     process = task.start(severa_conn_id="severa_patient")
     try:
         wait_until(lambda: hours.sent == sent and hours.stored == sent - (fault == "hang"))
@@ -90,7 +90,7 @@ def test_a_killed_upload_goes_on_and_writes_nothing_twice(
 def test_a_stopped_upload_notes_what_it_knows_before_it_ends(
     severa: SandboxProcess, hours: Hours, task: Task, rows: list[Row], destination: str
 ) -> None:
-    severa.inject("severa", ADD, "act_then_hang", after=6, seconds=60)
+    severa.inject("severa", ADD, "act_then_hang", after=6)
     process = task.start(severa_conn_id="severa_patient")
     wait_until(lambda: hours.stored == 7)
     process.terminate()
@@ -110,7 +110,7 @@ def test_a_stopped_upload_notes_what_it_knows_before_it_ends(
 def test_a_row_without_an_answer_is_looked_up_and_not_sent_blindly(
     severa: SandboxProcess, hours: Hours, task: Task, rows: list[Row], fault: str, after: int
 ) -> None:
-    severa.inject("severa", ADD, fault, after=after, seconds=60)
+    severa.inject("severa", ADD, fault, after=after)
     assert task.run()["accepted"] == 12
     assert hours.rows == as_counter(rows)
     assert hours.sent == (12 if fault.startswith("act") else 13)

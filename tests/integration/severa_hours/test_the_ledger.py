@@ -16,7 +16,7 @@ from visma_sandbox.client import SandboxProcess
 def test_of_two_runs_at_once_one_is_turned_away_until_the_other_has_ended(
     severa: SandboxProcess, hours: Hours, task: Task, rows: list[Row]
 ) -> None:
-    severa.inject("severa", ADD, "act_then_hang", after=6, seconds=60)
+    severa.inject("severa", ADD, "act_then_hang", after=6)
     process = task.start("run-1", severa_conn_id="severa_patient")
     try:
         wait_until(lambda: hours.stored == 7)
@@ -47,7 +47,7 @@ def test_of_two_runs_that_begin_together_one_sends(hours: Hours, task: Task, row
 def test_an_owner_of_whom_airflow_knows_nothing_is_replaced_only_when_a_person_says_so(
     severa: SandboxProcess, hours: Hours, task: Task, rows: list[Row]
 ) -> None:
-    severa.inject("severa", ADD, "hang", after=6, seconds=60)
+    severa.inject("severa", ADD, "hang", after=6)
     process = task.start("run-1", severa_conn_id="severa_patient")
     wait_until(lambda: hours.sent == 7)
     process.kill()
