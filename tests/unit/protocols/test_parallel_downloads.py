@@ -95,7 +95,7 @@ def test_the_first_failure_ends_all_downloads_also_those_that_wait_for_the_host(
 
     def answer(request: Request) -> Answer:
         if "bad" in request.target:
-            hanging.wait(5)
+            hanging.wait(60)
             return Answer(400)
         hanging.set()
         return Answer(body=BODY, cut=100, then=HANG)
