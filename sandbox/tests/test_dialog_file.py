@@ -82,7 +82,7 @@ async def test_a_write_reaches_the_file_while_dialog_runs(tmp_path: Path) -> Non
     await anext(running)
     store.create(USER_TYPE, DIALOG_USER_MODEL(user_name="1@example.com"))
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not path.exists():  # noqa: ASYNC110 - a thread writes it
             await asyncio.sleep(0)
     kept: dict[str, Any] = json.loads(path.read_bytes())

@@ -276,7 +276,7 @@ def test_the_callback_address_gets_the_finished_answer(hrm):
         thread = Thread(target=server.handle_request)
         thread.start()
         job_id = hrm.job(json={"callbackAddress": f"http://127.0.0.1:{server.server_port}/done?secret=1"})
-        thread.join(10)
+        thread.join(60)
 
     answer = json.loads(received[0])
     assert answer["status"] == "Completed"

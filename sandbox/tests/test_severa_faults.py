@@ -68,7 +68,7 @@ def test_an_operation_that_is_not_simulated_says_so(severa) -> None:
 
 
 def test_the_operations_that_are_simulated_can_be_listed(severa) -> None:
-    listed = requests.get(f"{severa.sandbox.url}/_control/severa/operations", timeout=5).json()
+    listed = requests.get(f"{severa.sandbox.url}/_control/severa/operations", timeout=30).json()
 
     assert {VERSION, HOUR} < set(listed)
     assert "IAccessRights.DeleteAccessRightsProfileByGUID" not in listed

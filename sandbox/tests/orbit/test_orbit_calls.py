@@ -213,7 +213,7 @@ def test_the_user_who_signed_in_is_me_with_either_method(signed_in) -> None:
     me = signed_in.call("users.me")
 
     assert me["id"].startswith("US")
-    assert signed_in.session.get(f"{signed_in.url}/users.me", timeout=5).json() == me
+    assert signed_in.session.get(f"{signed_in.url}/users.me", timeout=30).json() == me
 
 
 @pytest.mark.parametrize("row_id", [None, 7, "PR", "CPZZZZZZZZZZZZZ"])
@@ -249,7 +249,7 @@ def test_what_is_not_simulated_says_so(signed_in, operation) -> None:
 
 @pytest.mark.parametrize("path", ["nothing.list", "projects.set", "projects", "mcp", ""])
 def test_what_no_client_calls_is_a_page(signed_in, path) -> None:
-    for answer in (signed_in.post(path), signed_in.session.get(f"{signed_in.url}/{path}", timeout=5)):
+    for answer in (signed_in.post(path), signed_in.session.get(f"{signed_in.url}/{path}", timeout=30)):
         assert answer.status_code == 404
         assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
     assert len(signed_in.notes("unknown")) == 2

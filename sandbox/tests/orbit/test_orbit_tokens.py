@@ -104,7 +104,7 @@ def test_errors_are_those_of_the_rfc(orbit, tokens, form, error, status) -> None
 
 def test_a_body_in_json_is_no_request_for_a_token(orbit) -> None:
     answer = requests.post(
-        f"{orbit.url}/oauth2/access_token", json={"grant_type": "refresh_token"}, timeout=5
+        f"{orbit.url}/oauth2/access_token", json={"grant_type": "refresh_token"}, timeout=30
     )
 
     assert refused(answer) == "invalid_request"

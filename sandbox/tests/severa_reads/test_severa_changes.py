@@ -113,7 +113,7 @@ def test_a_change_without_a_moment_happens_by_the_sandbox_s_clock(severa) -> Non
 )
 def test_a_change_that_makes_no_sense_is_refused(severa, kind: str, body: dict[str, Any]) -> None:
     answer = requests.post(
-        f"{severa.sandbox.url}/_control/severa/change", json={"kind": kind, **body}, timeout=5
+        f"{severa.sandbox.url}/_control/severa/change", json={"kind": kind, **body}, timeout=30
     )
 
     assert (answer.status_code, bool(answer.text)) == (400, True)
