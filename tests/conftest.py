@@ -6,7 +6,11 @@ import os
 import tempfile
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
+
+# The same examples everywhere, however long each takes: by default one that takes a fifth of a second fails.
+hypothesis.settings.load_profile("ci")
 
 # Before anything imports Airflow: it reads its home, and writes to it, when it is imported.
 _HOME = tempfile.TemporaryDirectory(prefix="airflow-home-")
