@@ -221,6 +221,13 @@ def test_an_unknown_id_is_not_found(signed_in, row_id) -> None:
     assert signed_in.post("projects.get", {"id": row_id}).status_code == 404
 
 
+def test_another_user_may_have_signed_in(signed_in) -> None:
+    users = signed_in.sandbox.orbit_rows("users", top=2)
+    for place, user in enumerate(users):
+        signed_in.sandbox.settings(orbit_me=place)
+        assert signed_in.call("users.me")["id"] == user["id"]
+
+
 # -- what is no call
 
 

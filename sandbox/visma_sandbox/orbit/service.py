@@ -39,6 +39,8 @@ SETTINGS: Final[Mapping[str, Any]] = {
     # "served", "ignored" or "refused".
     "orbit_filter": "served",
     "orbit_order": "served",
+    # Whose sign-in it is: which of the users `me` answers.
+    "orbit_me": 0,
     # "row", "id" (an object with the id alone) or "empty".
     "orbit_set_answer": "row",
     # A field that `set` does not know: "ignored" or "refused".
@@ -144,7 +146,12 @@ class _Service:
         return self._one(table.row(_index(table, body.get("id"))))
 
     def _me(self, table: Table, body: Mapping[str, Any], exchange: Exchange) -> Iterable[str]:
-        return self._one({**table.row(0), "email": credentials.ORBIT_USER})
+        return self._one(
+            {
+                **table.row(table.indexes()[int(self._sandbox.settings["orbit_me"])]),
+                "email": credentials.ORBIT_USER,
+            }
+        )
 
     def _set(self, table: Table, body: Mapping[str, Any], exchange: Exchange) -> Iterable[str]:
         settings = self._sandbox.settings
