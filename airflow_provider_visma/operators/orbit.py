@@ -20,7 +20,9 @@ from airflow_provider_visma.export_assets import ORBIT, Watermark
 from airflow_provider_visma.operators._exports import ExportingOperator, folder_name
 from airflow_provider_visma.operators.base import check_mappings, named_errors
 from airflow_provider_visma.orbit_export.changes import OrbitState, before, moment_of
-from airflow_provider_visma.orbit_export.landing import SYSTEM, OrbitLanding, OrbitList
+from airflow_provider_visma.orbit_export.landing import SYSTEM, OrbitLanding
+from airflow_provider_visma.orbit_export.reading import OrbitList, signed_in
+from airflow_provider_visma.published_rows.refresh import DropGuard, is_due
 from airflow_provider_visma.row_files import check_format
 from airflow_provider_visma.storage import published_earlier, run_folder
 
@@ -41,14 +43,15 @@ class OrbitExportOperator(ExportingOperator):
     reads what changed since the latest change that the one before saw, and a little more, and leaves out the
     rows that it published already and that are still the same. How Orbit's filters are written is not known
     for certain: one that is refused or ignored, or that does not bring the rows it must, costs a reading of
-    the whole list, and the manifest says ``filter_honoured: false``. Nothing tells of deleted rows: what a
-    full refresh no longer brings is gone.
+    the whole list, and the manifest says ``filter_honoured: false``. Nothing tells of deleted rows: with
+    ``full_refresh_every`` everything is read now and then, and the rows that are gone since are listed.
 
     The columns are those of the rows, with the kinds that their values turn out to have; fractions are
     decimals, and moments stay as Orbit writes them, without a zone.
 
-    Files: ``<destination>/<name>/run_id=<run id>/rows.<format>``, ``recent.jsonl`` for the next run, and
-    ``_manifest.json`` last. Each export is an event of the asset ``visma://orbit/<connection>/<name>``.
+    Files: ``<destination>/<name>/run_id=<run id>/rows.<format>``, ``gone.jsonl`` where rows are gone,
+    ``recent.jsonl`` and ``index.tsv`` for the next run, and ``_manifest.json`` last. Each export is an event
+    of the asset ``visma://orbit/<connection>/<name>``.
 
     A retry, and clearing the task too, begins where its first try began, and a late run never turns the
     watermark back.
@@ -63,10 +66,13 @@ class OrbitExportOperator(ExportingOperator):
     :param changed_since: export changes since then, as in ``2026-08-28T09:37:45`` on Orbit's clock, and leave
         the watermark alone; the whole list is read for that. (templated)
     :param full_refresh: read everything, whatever the watermark says. (templated)
+    :param full_refresh_every: how often to read everything.
     :param overlap: how much longer ago than the last change that was seen changes are asked for.
     :param order: as Orbit has it; by id where None, since a list should not move while it is read.
     :param page_size: rows to ask for at once.
     :param paged: False for a list that is known to come whole.
+    :param max_drop: the share of rows that may be missing from a read of everything beside the one before.
+    :param on_drop: ``fail`` before anything is published, or ``warn``. (templated)
     :param on_column_change: ``fail`` before anything is published, or ``warn``. (templated)
     :param file_format: ``parquet``, ``jsonl`` or ``csv``. (templated)
     :param staging_dir: directory on the worker with room for the file, where the destination is not local.
@@ -81,6 +87,7 @@ class OrbitExportOperator(ExportingOperator):
         "export_name",
         "changed_since",
         "full_refresh",
+        "on_drop",
         "on_column_change",
         "file_format",
     )
@@ -99,10 +106,13 @@ class OrbitExportOperator(ExportingOperator):
         export_name: str | None = None,
         changed_since: str | None = None,
         full_refresh: bool | str = False,
+        full_refresh_every: timedelta | None = None,
         overlap: timedelta = timedelta(days=1),
         order: Sequence[Mapping[str, Any]] | None = None,
         page_size: int = 50,
         paged: bool = True,
+        max_drop: float = 0.5,
+        on_drop: str = "fail",
         on_column_change: str = "warn",
         file_format: str = "parquet",
         staging_dir: str | None = None,
@@ -117,10 +127,13 @@ class OrbitExportOperator(ExportingOperator):
         self.export_name = export_name
         self.changed_since = changed_since
         self.full_refresh = full_refresh
+        self.full_refresh_every = full_refresh_every
         self.overlap = overlap
         self.order = order
         self.page_size = page_size
         self.paged = paged
+        self.max_drop = max_drop
+        self.on_drop = on_drop
         self.on_column_change = on_column_change
         self.file_format = file_format
         self.staging_dir = staging_dir
@@ -138,16 +151,27 @@ class OrbitExportOperator(ExportingOperator):
         folder = run_folder(self.destination, self._name, run_id=str(context["run_id"]))
         watermark = Watermark(context, asset=ORBIT.watermarks(self.orbit_conn_id), name=self._name)
         with self._hook() as hook:
-            wanted = self._wanted(hook)
+            wanted = self._wanted(context, hook)
             landing = self._landing(context, folder)
-            stored = self._basis(context, landing, wanted, watermark)
-            basis = OrbitState.of(stored, scope=wanted.scope)
+            earlier = self._earlier(landing, wanted)
+            stored = self._basis(context, wanted, watermark, earlier)
+            basis = OrbitState.of(stored, scope=wanted.scope, user=wanted.user)
             if stored is not None and basis is None:
-                self.log.warning("The export was another one so far: everything is read", name=self._name)
-            since = given or (None if self._reads_everything else self._since(basis))
+                self.log.warning(
+                    "The export was another one so far, or another user's: everything is read",
+                    name=self._name,
+                )
+            started_at = self._now()
+            since = given or self._since(basis, now=started_at)
             self.log.info("Reading", resource=self.resource, since=since)
             manifest = landing.land(
-                hook, wanted, since=since, again=given is not None, basis=basis, started_at=self._now()
+                hook,
+                wanted,
+                since=since,
+                again=given is not None,
+                basis=basis,
+                earlier=earlier,
+                started_at=started_at,
             )
         if given is None:
             self._keep(watermark, manifest, stored=stored, basis=basis)
@@ -161,13 +185,19 @@ class OrbitExportOperator(ExportingOperator):
         return folder_name(self.export_name or self.resource, self._wrong)
 
     @property
-    def _reads_everything(self) -> bool:
-        return str(self.full_refresh).strip().lower() == "true"
+    def _drop_guard(self) -> DropGuard:
+        return DropGuard(self.max_drop, self.on_drop)
 
     def _check(self) -> None:
+        from airflow_provider_visma.hooks._orbit_calls import OrbitCall
+
+        OrbitCall.of(f"{self.resource}.list", None, conn_id=self.orbit_conn_id)
         check_mappings(filter=self.filter, changed_filter=self.changed_filter)
         check_format(self.file_format, self._wrong)
         check_reaction(self.on_column_change, self._wrong)
+        self._drop_guard.check(self._wrong)
+        if self.page_size < 1:
+            raise self._wrong(f"page_size is {self.page_size}", "Give a number of rows.")
         if self.overlap < timedelta(0):
             raise self._wrong("overlap is less than nothing", "Give a timedelta of some hours.")
 
@@ -182,13 +212,18 @@ class OrbitExportOperator(ExportingOperator):
             )
         return moment
 
-    def _since(self, basis: OrbitState | None) -> str | None:
-        if basis is None or basis.watermark is None:
+    def _since(self, basis: OrbitState | None, *, now: datetime) -> str | None:
+        """Return from when on changes are wanted, None for everything."""
+        if basis is None or basis.watermark is None or str(self.full_refresh).strip().lower() == "true":
+            return None
+        if is_due(basis.full_read_at, every=self.full_refresh_every, now=now):
             return None
         return before(basis.watermark, self.overlap)
 
-    def _wanted(self, hook: OrbitHook) -> OrbitList:
-        what = [hook.settings.connection.base_url, self.resource, dict(self.filter or {})]
+    def _wanted(self, context: Context, hook: OrbitHook) -> OrbitList:
+        """Return what to ask, and in whose name."""
+        what = [hook.settings.connection.base_url, self.resource, dict(self.filter or {}), self.paged]
+        user = signed_in(hook)
         return OrbitList(
             resource=self.resource,
             filter=dict(self.filter or {}),
@@ -197,6 +232,9 @@ class OrbitExportOperator(ExportingOperator):
             page_size=self.page_size,
             paged=self.paged,
             scope=hashlib.sha256(json.dumps(what, sort_keys=True, default=str).encode()).hexdigest()[:16],
+            user=None
+            if user is None
+            else hashlib.blake2b(user.encode(), key=self._secret(context), digest_size=8).hexdigest(),
         )
 
     def _landing(self, context: Context, folder: ObjectStoragePath) -> OrbitLanding:
@@ -210,7 +248,9 @@ class OrbitExportOperator(ExportingOperator):
             staging_dir=Path(self.staging_dir) if self.staging_dir else None,
             on_column_change=self.on_column_change,
             overlap=self.overlap,
+            drop_guard=self._drop_guard,
             secret=self._secret(context),
+            remembers_all=self.full_refresh_every is not None,
             log=self.log,
         )
 
@@ -223,16 +263,28 @@ class OrbitExportOperator(ExportingOperator):
             state.set(_SECRET, stored)
         return bytes.fromhex(stored)
 
-    def _basis(self, context: Context, landing: OrbitLanding, wanted: OrbitList, watermark: Watermark) -> Any:
-        """Return the state that this run began from, at its first try."""
+    def _earlier(self, landing: OrbitLanding, wanted: OrbitList) -> dict[str, Any] | None:
+        """Return the manifest of what an earlier try of this run published, None where there is none (whole).
+
+        :raises VismaRequestError: somebody else landed something here in a run of the same name.
+        """
         earlier = published_earlier(landing.folder, task=landing.task, system=SYSTEM)
-        if earlier and earlier.get("scope") != wanted.scope:
-            if earlier.get("map_index") != landing.map_index:
-                raise self._wrong(
-                    "another instance of this mapped task landed in the same folder",
-                    "Give each an export_name of its own: several exports of one resource need one each.",
-                )
-            earlier = None
+        if earlier is None:
+            return None
+        if earlier.get("scope") == wanted.scope:
+            same_user = wanted.user is None or earlier.get("user") in (None, wanted.user)
+            return earlier if same_user else None
+        if earlier.get("map_index") != landing.map_index:
+            raise self._wrong(
+                "another instance of this mapped task landed in the same folder",
+                "Give each an export_name of its own: several exports of one resource need one each.",
+            )
+        return None
+
+    def _basis(
+        self, context: Context, wanted: OrbitList, watermark: Watermark, earlier: Mapping[str, Any] | None
+    ) -> Any:
+        """Return the state that this run began from, at its first try."""
         begun = context["task_state_store"].get(_BEGUN)
         if isinstance(begun, dict) and begun.get("scope") == wanted.scope:
             return begun.get("basis")
@@ -247,15 +299,21 @@ class OrbitExportOperator(ExportingOperator):
     ) -> None:
         """Remember what was published, for the next run."""
         moment = manifest["watermark"]
+        everything = manifest["read"] == "everything"
+        full_read_at, full_rows = manifest["started_at"], manifest["rows"]
+        if not everything and basis:
+            full_read_at, full_rows = basis.full_read_at, basis.full_rows
         state = OrbitState(
             scope=manifest["scope"],
             started_at=manifest["started_at"],
             folder=manifest["uri"],
             watermark=moment if moment is not None or basis is None else basis.watermark,
-            all_dated=not manifest["without_updated_at"]
-            and (manifest["read"] == "everything" or bool(basis and basis.all_dated)),
+            all_dated=not manifest["without_updated_at"] and (everything or bool(basis and basis.all_dated)),
             columns=manifest["columns"],
             without_value=tuple(manifest["without_value"]),
+            user=manifest["user"],
+            full_read_at=full_read_at,
+            full_rows=full_rows,
         )
         current = watermark.get()
         if isinstance(current, dict) and current.get("folder") == state.folder:

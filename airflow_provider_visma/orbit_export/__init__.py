@@ -1,1 +1,3 @@
-"""An export of Orbit: what changed by its own moments (`changes`, pure), how rows land (`landing`)."""
+"""An export of Orbit: what changed by its own moments (`changes`, pure), what is asked (`reading`), how rows
+land (`landing`).
+"""

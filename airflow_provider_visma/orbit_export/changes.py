@@ -35,6 +35,9 @@ class OrbitState:
     :param all_dated: whether every row that ever came had one. A new row without would pass any filter by.
     :param columns: kinds of the columns, as published.
     :param without_value: those of them that have never had a value.
+    :param user: digest of who was signed in, None where Orbit never said.
+    :param full_read_at: UTC, when everything was read last.
+    :param full_rows: how many rows that brought.
     """
 
     scope: str
@@ -44,15 +47,23 @@ class OrbitState:
     all_dated: bool
     columns: Mapping[str, str] = field(default_factory=dict)
     without_value: tuple[str, ...] = ()
+    user: str | None = None
+    full_read_at: str | None = None
+    full_rows: int = 0
 
     @classmethod
-    def of(cls, stored: Any, *, scope: str) -> OrbitState | None:
-        """Return the stored state, None where there is none of this scope."""
+    def of(cls, stored: Any, *, scope: str, user: str | None = None) -> OrbitState | None:
+        """Return the stored state, None where there is none of this scope, or another user's.
+
+        :param user: who is signed in, None where that is not told: then it is taken for the same.
+        """
         try:
             state = cls(**{**stored, "without_value": tuple(stored["without_value"])})
         except (TypeError, KeyError):
             return None  # nothing, or written by another version of this provider
-        return state if state.scope == scope else None
+        # Another user may see other rows: what that one did not change lately would never come.
+        same_user = user is None or state.user in (None, user)
+        return state if state.scope == scope and same_user else None
 
     def to_json(self) -> dict[str, Any]:
         """Return it as it is stored."""

@@ -1,12 +1,13 @@
-"""The rows of a list of Orbit, landed at a destination: asked for, sifted, published whole or not at all.
+"""The rows of a list of Orbit, landed at a destination: sifted, compared with what was published before, and
+published whole or not at all.
 
-Whether Orbit honours a filter is read from its answers. One that is refused, ignored or misread costs a
-reading of the whole list, and never a row.
+A row is called gone only where everything that was published is known, and everything was read by a user who
+should see it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -16,13 +17,13 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_visma.column_changes import ColumnChanges, KnownColumns
-from airflow_provider_visma.exceptions import (
-    VismaContentError,
-    VismaError,
-    VismaStorageError,
-)
+from airflow_provider_visma.exceptions import VismaContentError, VismaStorageError
 from airflow_provider_visma.feed_files import ColumnKinds, converted, stage_feed
-from airflow_provider_visma.orbit_export.changes import Changes, OrbitState, latest_believable, with_since
+from airflow_provider_visma.orbit_export.changes import Changes, OrbitState, latest_believable
+from airflow_provider_visma.orbit_export.reading import OrbitList, Reading
+from airflow_provider_visma.published_rows.files import remember_run, stage_gone, stage_index
+from airflow_provider_visma.published_rows.index import RowIndex
+from airflow_provider_visma.published_rows.refresh import DropGuard
 from airflow_provider_visma.storage import Publication, read_jsonl, read_manifest, stage_jsonl
 
 if TYPE_CHECKING:
@@ -31,73 +32,6 @@ if TYPE_CHECKING:
 SYSTEM = "Teamleader Orbit"
 RECENT_NAME = "recent.jsonl"
 _WIDER: dict[str, type] = {"decimal": Decimal, "text": str}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrbitList:
-    """A list and how it is asked for.
-
-    :param changed_filter: added to *filter* to ask for changes, with ``{since}`` for the moment; None where
-        the service is not to be asked for changes.
-    """
-
-    resource: str
-    filter: Mapping[str, Any]
-    order: Sequence[Mapping[str, Any]] | None
-    changed_filter: Mapping[str, Any] | None
-    page_size: int
-    paged: bool
-    scope: str
-
-
-@dataclass(slots=True)
-class _Reading:
-    """The rows of a list, with the filter where it proves to work.
-
-    :ivar honoured: whether the filter was, None where none was sent.
-    """
-
-    hook: OrbitHook
-    wanted: OrbitList
-    honoured: bool | None = None
-
-    def rows(self, since: str | None, *, expected: Iterable[str]) -> Iterator[dict[str, Any]]:
-        """Yield all rows that changed at *since* or later, and perhaps others.
-
-        :param since: None to send no filter.
-        :param expected: ids that a filter which works must bring.
-        """
-        if since is None or self.wanted.changed_filter is None:
-            yield from self._list(self.wanted.filter)
-            return
-        from airflow_provider_visma.hooks._orbit_calls import may_be_refusal
-        from airflow_provider_visma.hooks._orbit_pages import row_id
-
-        came: set[str | None] = set()
-        self.honoured = True
-        try:
-            for row in self._list({**self.wanted.filter, **with_since(self.wanted.changed_filter, since)}):
-                came.add(row_id(row))
-                yield row
-        except VismaError as error:
-            if came or not may_be_refusal(error):
-                raise
-            self.honoured = False
-        if not came.issuperset(expected):
-            # Deleted, or the filter means something else: then what it leaves out is anyone's guess.
-            self.honoured = False
-        if not self.honoured:
-            came.discard(None)
-            yield from (row for row in self._list(self.wanted.filter) if row_id(row) not in came)
-
-    def _list(self, wanted: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        return self.hook.rows(
-            self.wanted.resource,
-            filter=wanted,
-            order=self.wanted.order,
-            page_size=self.wanted.page_size,
-            paged=self.wanted.paged,
-        )
 
 
 @dataclass(slots=True)
@@ -143,6 +77,7 @@ class OrbitLanding:
     :param map_index: which instance of a mapped task; -1 for one that is not mapped.
     :param secret: key of the digests of rows.
     :param overlap: how far before the last moment of change the next export reaches back.
+    :param remembers_all: whether the index shall name all that was published since everything was read.
     """
 
     folder: ObjectStoragePath
@@ -153,7 +88,9 @@ class OrbitLanding:
     staging_dir: Path | None
     on_column_change: str
     overlap: timedelta
+    drop_guard: DropGuard
     secret: bytes
+    remembers_all: bool
     log: Any
 
     def land(
@@ -164,17 +101,19 @@ class OrbitLanding:
         since: str | None,
         again: bool,
         basis: OrbitState | None,
+        earlier: Mapping[str, Any] | None,
         started_at: datetime,
     ) -> dict[str, Any]:
-        """Read, sift and publish; return the manifest.
+        """Read, sift, compare and publish; return the manifest.
 
         :param since: from when on changes are wanted, None for everything.
         :param again: publish what was published before too.
         :param basis: what was known of the export when this run was started.
+        :param earlier: the manifest of what an earlier try of this run published.
         :param started_at: UTC, just now.
         """
         published = self._published_before(basis) if basis and since and not again else None
-        reading = _Reading(hook, wanted)
+        reading = Reading(hook, wanted)
         changes = Changes(
             since=since,
             latest=latest_believable(started_at),
@@ -187,12 +126,21 @@ class OrbitLanding:
         kinds = ColumnKinds(columns.told)
         # Without rows that must come again there is no telling whether a filter works.
         asks = bool(since and published and basis and basis.all_dated)
-        rows = reading.rows(since if asks else None, expected=published or ())
-        with Publication(self.folder, staging_dir=self.staging_dir) as publication:
+        with (
+            Publication(self.folder, staging_dir=self.staging_dir) as publication,
+            RowIndex(("id",), secret=self.secret) as index,
+        ):
+            compares = since is None or (self.remembers_all and not again)
+            knows_before = compares and self._remember(index, basis, earlier)
+            if since is None:
+                rows = changes.of(reading.everything(index, may_miss=knows_before))
+            else:
+                came = reading.changes(since if asks else None, expected=published or ())
+                rows = index.new_rows(changes.of(came), drop_repeats=False)
             staged = stage_feed(
                 publication,
                 f"rows.{self.file_format}",
-                columns.of(changes.of(rows)),
+                columns.of(rows),
                 file_format=self.file_format,
                 kinds=kinds,
             )
@@ -215,7 +163,14 @@ class OrbitLanding:
                     operation=f"{wanted.resource}.list",
                     advice="Nothing was published. Accept them by running once with on_column_change='warn'.",
                 )
+            if basis and since is None and basis.full_read_at:
+                self._check_drop(wanted, staged.rows or 0, before=basis)
             stage_jsonl(publication, RECENT_NAME, changes.recent())
+            # A row without an id may be any of those that were published before.
+            finds_gone = knows_before and since is None and not index.without_key
+            gone = stage_gone(publication, index) if finds_gone else None
+            if not again:
+                stage_index(publication, index, carry=knows_before and not finds_gone)
             if reading.honoured is False:
                 self.log.info("The filter is refused, ignored or misread: the whole list was read")
             return publication.publish(
@@ -225,6 +180,7 @@ class OrbitLanding:
                     "map_index": self.map_index,
                     "resource": wanted.resource,
                     "scope": wanted.scope,
+                    "user": wanted.user or (basis.user if basis else None),
                     "read": "everything" if since is None else "changes",
                     "started_at": started_at.isoformat(),
                     "since": since,
@@ -244,10 +200,46 @@ class OrbitLanding:
                     "columns": dict(now.kinds),
                     "without_value": sorted(now.without_value),
                     "column_changes": column_changes.to_json() if column_changes is not None else None,
+                    "gone": gone,
+                    "knows_all": since is None or knows_before,
                     "previous": {"uri": basis.folder} if basis else None,
                     "basis": basis.to_json() if basis else None,
                 }
             )
+
+    def _remember(self, index: RowIndex, basis: OrbitState | None, earlier: Mapping[str, Any] | None) -> bool:
+        """Take the indexes of what was published before; return whether they name all that can be gone."""
+        known = []
+        if basis:
+            known.append(self._remember_run(index, basis.folder, started_at=basis.started_at))
+        if earlier:
+            # What this run published before it was repeated may be gone by now, and in no other index.
+            known.append(self._remember_run(index, str(self.folder), started_at=earlier["started_at"]))
+        return bool(known) and all(known)
+
+    def _remember_run(self, index: RowIndex, folder: str, *, started_at: str) -> bool:
+        return remember_run(
+            index,
+            folder,
+            is_of=lambda manifest: manifest.get("started_at") == started_at,
+            log=self.log,
+            system=SYSTEM,
+            conn_id=self.conn_id,
+        )
+
+    def _check_drop(self, wanted: OrbitList, rows: int, *, before: OrbitState) -> None:
+        self.drop_guard.told(
+            rows,
+            before=before.full_rows,
+            read_at=str(before.full_read_at),
+            log=self.log,
+            system=SYSTEM,
+            conn_id=self.conn_id,
+            operation=f"{wanted.resource}.list",
+            advice="Nothing was published. See whether the rights of the user who signed in were narrowed:"
+            " less comes then, without an error. Where the rows are gone for good, repeat the run with"
+            " on_drop='warn'.",
+        )
 
     def _published_before(self, basis: OrbitState) -> dict[str, str] | None:
         """Return digest by id of what the last run published lately, None where nothing tells."""

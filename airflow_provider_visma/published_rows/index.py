@@ -11,10 +11,11 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 _DIGEST_BYTES = 16
 _CACHE_KIB = 2048
+_Row = TypeVar("_Row", bound=Mapping[str, Any])
 _KEY_TEXT = json.JSONEncoder(default=str).encode
 
 
@@ -66,9 +67,7 @@ class RowIndex:
             map(_parts, lines),
         )
 
-    def new_rows(
-        self, rows: Iterable[Mapping[str, Any]], *, drop_repeats: bool
-    ) -> Iterator[Mapping[str, Any]]:
+    def new_rows(self, rows: Iterable[_Row], *, drop_repeats: bool) -> Iterator[_Row]:
         """Yield *rows* as they come, without those that came already.
 
         :param drop_repeats: leave out too what was published before and is still the same.
@@ -99,6 +98,20 @@ class RowIndex:
                 self.repeated += 1
                 continue
             yield row
+
+    def missed(self, rows: Iterable[_Row]) -> Iterator[_Row]:
+        """Yield *rows* of a second reading that the first did not bring."""
+        execute = self._file.execute
+
+        def came(row: _Row) -> bool:
+            found = execute("SELECT now FROM row WHERE key = ?", (self._key_of(row),)).fetchone()
+            return found is not None and found[0] is not None
+
+        return self.new_rows((row for row in rows if not came(row)), drop_repeats=False)
+
+    def misses_any(self) -> bool:
+        """Return whether a row of an earlier index did not come."""
+        return self._file.execute("SELECT 1 FROM row WHERE now IS NULL LIMIT 1").fetchone() is not None
 
     def gone(self) -> Iterator[dict[str, Any]]:
         """Yield the keys of an earlier index that did not come."""

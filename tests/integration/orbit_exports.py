@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,14 @@ KEY = "watermark:a_dag.export:projects"
 
 
 class Task:
-    """A task of a DAG: every execution is a new operator, and Airflow's stores are all it remembers."""
+    """A task of a DAG: every execution is a new operator, and Airflow's stores are all it remembers.
+
+    :ivar now: what the worker's clock says, None for what it is.
+    """
 
     def __init__(self, orbit: Orbit, destination: str, **arguments: Any) -> None:
         self.orbit = orbit
+        self.now: datetime | None = None
         self.runs = TaskRuns()
         self._arguments = {
             "destination": destination,
@@ -34,6 +39,8 @@ class Task:
         """Execute one try."""
         operator = OrbitExportOperator(task_id="export", **{**self._arguments, **changes})
         operator._hook = self.orbit.hook  # type: ignore[method-assign]
+        if (now := self.now) is not None:
+            operator._now = lambda: now  # type: ignore[method-assign]
         self.context = self.runs.context(operator, run_id)
         self.context["ti"].map_index = map_index
         self.operator = operator

@@ -167,3 +167,14 @@ def test_a_state_is_read_as_it_was_stored_and_only_for_its_own_scope() -> None:
     )
     assert OrbitState.of(state.to_json(), scope="s") == state
     assert OrbitState.of(state.to_json(), scope="t") is None
+
+
+@pytest.mark.parametrize(
+    ("stored", "now", "same"),
+    [("a", "a", True), ("a", "b", False), ("a", None, True), (None, "b", True), (None, None, True)],
+)
+def test_a_state_is_of_one_user_as_far_as_that_is_told(
+    stored: str | None, now: str | None, same: bool
+) -> None:
+    state = OrbitState(scope="s", started_at="", folder="", watermark=None, all_dated=True, user=stored)
+    assert (OrbitState.of(state.to_json(), scope="s", user=now) is not None) is same

@@ -134,6 +134,18 @@ def test_the_first_of_two_indexes_counts_and_both_are_known() -> None:
     assert (passed, gone) == ([], [{"GUID": "b"}])
 
 
+def test_a_second_reading_brings_what_the_first_missed_and_nothing_twice() -> None:
+    _, lines, _, _ = read([row("a"), row("b"), row("c")])
+    with RowIndex(("GUID",), secret=SECRET) as index:
+        index.remember(lines)
+        assert list(index.new_rows([row("a"), row("d")], drop_repeats=False)) == [row("a"), row("d")]
+        assert index.misses_any()
+        again = [row("a", 2), row("b"), row("b"), row("c"), row("d"), row("e")]
+        assert list(index.missed(again)) == [row("b"), row("c"), row("e")]
+        assert not index.misses_any()
+        assert len(list(index.lines(carry=False))) == 5
+
+
 def test_its_file_has_no_name_that_could_be_left_behind(tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setenv("SQLITE_TMPDIR", str(tmp_path))
     with RowIndex(("GUID",), secret=SECRET) as index:
