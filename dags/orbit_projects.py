@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from airflow.sdk import CronTriggerTimetable, Param, dag
 
 from airflow_provider_visma.operators.orbit import OrbitExportOperator
+
+WEEK = timedelta(days=7)
 
 
 @dag(
@@ -25,6 +27,9 @@ from airflow_provider_visma.operators.orbit import OrbitExportOperator
         "full_refresh": Param(
             False, type="boolean", description="Read everything, this once: what is gone shows by that alone."
         ),
+        "on_drop": Param(
+            "fail", enum=["fail", "warn"], description="`warn` publishes also when far fewer rows come."
+        ),
         "on_column_change": Param(
             "warn", enum=["warn", "fail"], description="`fail` publishes nothing where columns changed."
         ),
@@ -36,9 +41,10 @@ def orbit_projects():
     """
     ### Projects, companies and deals of Teamleader Orbit
 
-    One task per list: everything at first, then what changed since the last run, by Orbit's own moments.
-    Files land at `<destination>/<list>/run_id=<run id>/rows.<format>`, and `_manifest.json` last. Apply the
-    rows by `id`; Orbit tells of no deletions, so run with `full_refresh` now and then and compare.
+    One task per list: everything at first, then what changed since the last run, by Orbit's own moments, and
+    everything again once a week. Files land at `<destination>/<list>/run_id=<run id>/rows.<format>`, and
+    `_manifest.json` last. Apply the rows by `id`. Orbit tells of no deletions: once a week `gone.jsonl` has
+    the ids that no longer come.
 
     The watermarks are in the state of the asset `visma://orbit-watermarks/teamleader_orbit_default`, and each
     list's files are announced as an event of the asset `visma://orbit/teamleader_orbit_default/<list>`.
@@ -52,6 +58,8 @@ def orbit_projects():
         destination="{{ params.destination }}",
         file_format="{{ params.file_format }}",
         full_refresh="{{ params.full_refresh }}",
+        full_refresh_every=WEEK,
+        on_drop="{{ params.on_drop }}",
         on_column_change="{{ params.on_column_change }}",
         map_index_template="{{ task.resource }}",
     ).expand(resource=["projects", "companies", "deals"])
