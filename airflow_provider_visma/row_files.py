@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_visma.csv_files import WritableStage, require_parquet
 from airflow_provider_visma.exceptions import VismaContentError, VismaRequestError
+from airflow_provider_visma.stores import opened
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
@@ -203,7 +204,7 @@ def read_rows(path: ObjectStoragePath, file_format: str) -> Iterator[dict[str, A
         raise VismaRequestError(f"{file_format!r} is not one of {', '.join(FORMATS)}", operation=str(path))
     read = {"csv": _read_csv, "jsonl": _read_jsonl, "parquet": _read_parquet}[file_format]
     try:
-        file = path.fs.open(path.path, "rb")
+        file = opened(path)
     except FileNotFoundError:
         raise VismaRequestError("there is no such file", operation=str(path)) from None
     with file:

@@ -26,8 +26,22 @@ from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
-from airflow_provider_visma.exceptions import VismaContentError, VismaRequestError, VismaStorageError
+from airflow_provider_visma.exceptions import (
+    VismaContentError,
+    VismaError,
+    VismaRequestError,
+    VismaStorageError,
+)
 from airflow_provider_visma.staged_file import StagedFile
+from airflow_provider_visma.stores import (
+    as_now,
+    content,
+    in_parts,
+    lacks_container,
+    lines,
+    store_error,
+    store_errors,
+)
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
@@ -61,6 +75,8 @@ class Publication:
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
+        if self._local is None:
+            self._check_reachable()
         try:
             self._staging_parent.mkdir(parents=True, exist_ok=True)
             self._remove_leftovers()
@@ -144,10 +160,13 @@ class Publication:
                 manifest_file.write(json.dumps(written, ensure_ascii=False, indent=1).encode())
             self._place(manifest_file)
             self._remove_stale(earlier - {file.name for file in staged})
-        except OSError as error:
-            raise VismaStorageError(
-                f"the files could not be published ({type(error).__name__}: {error.strerror or 'failed'})",
-                operation=str(self.folder),
+        except VismaError:
+            raise
+        except Exception as error:
+            raise store_error(
+                error,
+                self.folder,
+                problem="the files could not be published",
                 advice="No manifest was written, so nobody reads them; a retry writes the same files again.",
             ) from error
         _report_lineage(self.folder)
@@ -164,9 +183,8 @@ class Publication:
             file.path.replace(self._local / file.name)
             return
         target = self.folder / file.name
-        target.fs.put_file(str(file.path), target.path)
-        target.fs.invalidate_cache(self.folder.path)
-        if target.fs.size(target.path) != file.size:
+        target.fs.put_file(str(file.path), target.path, **in_parts(target.fs, file.size))
+        if as_now(target).size(target.path) != file.size:
             raise VismaStorageError(
                 f"{file.name} has another size at the destination than here", operation=str(self.folder)
             )
@@ -180,7 +198,8 @@ class Publication:
         if earlier is None:
             return set()
         manifest = self.folder / MANIFEST_NAME
-        manifest.fs.rm_file(manifest.path)
+        with suppress(FileNotFoundError):
+            manifest.fs.rm_file(manifest.path)
         names = {str(file["uri"]).rsplit("/", 1)[-1] for file in earlier.get("files", [])}
         return {name for name in names if _FILE_NAME.fullmatch(name)}
 
@@ -189,6 +208,19 @@ class Publication:
             with suppress(FileNotFoundError):
                 stale = self.folder / name
                 stale.fs.rm_file(stale.path)
+
+    def _check_reachable(self) -> None:
+        """Find out before anything is asked of a service that its answer could not be kept.
+
+        :raises VismaError: it could not.
+        """
+        advice = "Nothing was begun; a retry looks again."
+        with store_errors(self.folder, problem="nothing can be written there", advice=advice):
+            try:
+                content(self.folder / MANIFEST_NAME)
+            except FileNotFoundError as error:
+                if lacks_container(error):
+                    raise
 
     def _claimed_directory(self) -> tuple[Path, int]:
         """Return a new private directory and the lock that says its owner lives."""
@@ -218,16 +250,21 @@ class Publication:
         raise SystemExit(128 + signum)
 
 
-def read_manifest(folder: ObjectStoragePath) -> dict[str, Any] | None:
+def read_manifest(
+    folder: ObjectStoragePath, *, advice: str = "A retry reads it again."
+) -> dict[str, Any] | None:
     """Return the manifest of *folder*, or None where nothing (whole) was published.
 
+    :param advice: what to do where the store fails.
     :raises VismaContentError: there is one, and it is not a JSON object.
+    :raises VismaError: the store failed or refuses.
     """
     path = folder / MANIFEST_NAME
-    try:
-        text = path.fs.cat_file(path.path)
-    except FileNotFoundError:
-        return None
+    with store_errors(path, problem="the manifest could not be read", advice=advice):
+        try:
+            text = content(path)
+        except FileNotFoundError:
+            return None
     try:
         manifest = json.loads(text)
     except ValueError:
@@ -255,11 +292,19 @@ def place(address: str) -> ObjectStoragePath:
     try:
         path = ObjectStoragePath(address)
         path.fs  # noqa: B018 - asks whether there is one
-    except ValueError:
+    except (ValueError, ImportError):
         raise VismaRequestError(
             f"nothing is installed for addresses that begin with {scheme[:40]}://",
-            advice="They come with Airflow's provider of that store, as s3:// with the one of amazon.",
+            advice="They come with Airflow's provider of that store, as s3:// with "
+            "apache-airflow-providers-amazon[s3fs].",
         ) from None
+    except Exception as error:
+        raise store_error(
+            error,
+            path,
+            problem="the store cannot be reached",
+            advice="Nothing was begun; a retry looks again.",
+        ) from error
     return path
 
 
@@ -303,11 +348,16 @@ def stage_jsonl(publication: Publication, name: str, rows: Iterable[Mapping[str,
     return count
 
 
-def read_jsonl(path: ObjectStoragePath) -> Iterator[dict[str, Any]]:
-    """Iterate over the objects of a file that :func:`stage_jsonl` wrote."""
-    with path.fs.open(path.path, "rb") as lines:
-        for line in lines:
-            yield json.loads(line)
+def read_jsonl(
+    path: ObjectStoragePath, *, advice: str = "A retry reads it again."
+) -> Iterator[dict[str, Any]]:
+    """Iterate over the objects of a file that :func:`stage_jsonl` wrote.
+
+    :raises FileNotFoundError: there is no such file.
+    :raises VismaError: the store failed or refuses.
+    """
+    for line in lines(path, problem="the file could not be read", advice=advice):
+        yield json.loads(line)
 
 
 def _local_directory(folder: ObjectStoragePath) -> Path | None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_visma.exceptions import VismaContentError, VismaRequestError, VismaTransientError
 from airflow_provider_visma.storage import read_manifest
+from airflow_provider_visma.stores import as_now, lacks_container, opened, store_errors
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
@@ -26,33 +27,37 @@ def copied(staging: Publication, source: ObjectStoragePath, *, system: str) -> S
     """Return a private copy of a file, hashed.
 
     :raises VismaRequestError: there is no such file.
+    :raises VismaError: the store failed or refuses.
     :raises VismaTransientError: somebody is writing to it: as another file its rows would be sent again.
     """
-    try:
-        before = _as_stored(source)
-        with (
-            source.fs.open(source.path, "rb") as file,
-            staging.stage("rows") as copy,
-        ):
-            while piece := file.read(_PIECE):
-                copy.write(piece)
-        if _as_stored(source) != before:
-            raise VismaTransientError(
-                "the file was written to while it was read",
-                system=system,
-                operation=str(source),
-                advice="Nothing was sent. A retry reads it again; bring files under another name and rename "
-                "them when they are whole.",
-            )
-    except FileNotFoundError:
-        raise VismaRequestError("there is no such file", system=system, operation=str(source)) from None
+    advice = "Nothing was sent; a retry reads it again."
+    with store_errors(source, problem="the file could not be read", advice=advice):
+        try:
+            before = _as_stored(source)
+            with opened(source) as file, staging.stage("rows") as copy:
+                while piece := file.read(_PIECE):
+                    copy.write(piece)
+            after = _as_stored(source)
+        except FileNotFoundError as error:
+            if lacks_container(error):
+                raise
+            raise VismaRequestError("there is no such file", system=system, operation=str(source)) from None
+    if after != before:
+        raise VismaTransientError(
+            "the file was written to while it was read",
+            system=system,
+            operation=str(source),
+            advice="Nothing was sent. A retry reads it again; bring files under another name and rename "
+            "them when they are whole.",
+        )
     return copy
 
 
 def _as_stored(file: ObjectStoragePath) -> dict[str, Any]:
     """Return what the store tells of a file: its size, when it was written and, in most, its version."""
-    file.fs.invalidate_cache(file.parent.path)
-    return dict(file.fs.info(file.path))
+    told = dict(as_now(file).info(file.path))
+    told.pop("last_accessed_on", None)  # Azure's, where it follows that: reading a file changes it
+    return told
 
 
 def finished_until(folder: ObjectStoragePath) -> int:

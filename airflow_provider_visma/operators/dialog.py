@@ -25,6 +25,7 @@ from airflow_provider_visma.exceptions import (
 )
 from airflow_provider_visma.operators.base import VismaOperator
 from airflow_provider_visma.storage import Publication, place, read_jsonl, read_manifest, stage_jsonl
+from airflow_provider_visma.stores import content, store_errors
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -140,15 +141,17 @@ class DialogImportOperator(VismaOperator):
         if not approved:
             return None
         path = ObjectStoragePath(approved["uri"])
-        try:
-            content = path.fs.cat_file(path.path)
-        except FileNotFoundError:
-            content = b""
-        if hashlib.sha256(content).hexdigest() != approved["sha256"]:
+        advice = "Nothing was written; a retry reads it again."
+        with store_errors(path, problem="the approved plan could not be read", advice=advice):
+            try:
+                plan_file = content(path)
+            except FileNotFoundError:
+                plan_file = b""
+        if hashlib.sha256(plan_file).hexdigest() != approved["sha256"]:
             raise VismaContentError(
                 "the approved plan's file is gone or not the one that was approved", operation=str(path)
             )
-        return Approval.of(json.loads(line) for line in content.splitlines())
+        return Approval.of(json.loads(line) for line in plan_file.splitlines())
 
     def _stopped(self, manifest: dict[str, Any]) -> VismaGuardError:
         return VismaGuardError(

@@ -20,13 +20,13 @@ from airflow_provider_visma.exceptions import (
     VismaContentError,
     VismaGuardError,
     VismaRequestError,
-    VismaStorageError,
 )
 from airflow_provider_visma.export_assets import ORBIT_REPORTING, Watermark
 from airflow_provider_visma.feed_files import ColumnKinds, stage_feed
 from airflow_provider_visma.operators._exports import ExportingOperator, folder_name
 from airflow_provider_visma.row_files import check_format
 from airflow_provider_visma.storage import Publication, published_earlier, read_manifest, run_folder
+from airflow_provider_visma.stores import as_now
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -151,15 +151,11 @@ class OrbitReportExportOperator(ExportingOperator):
             return None
         place = str(stored["uri"])
         try:
-            manifest = read_manifest(ObjectStoragePath(place))
+            manifest = read_manifest(
+                ObjectStoragePath(place), advice="Nothing was asked or published; a retry reads it again."
+            )
         except VismaContentError:
             manifest = None
-        except OSError as error:
-            raise VismaStorageError(
-                f"the manifest of the last copy could not be read ({type(error).__name__})",
-                operation=place,
-                advice="Nothing was asked or published; a retry reads it again.",
-            ) from error
         if manifest is None or manifest.get("scope") != stored["scope"]:
             if self.on_column_change == "fail":
                 raise VismaGuardError(
@@ -333,8 +329,8 @@ def _has_its_files(copy: Mapping[str, Any]) -> bool:
     """Return whether the files of a copy are where its manifest says, each as long as it was."""
     places = [(ObjectStoragePath(file["uri"]), file["bytes"]) for file in copy["files"]]
     try:
-        return all(place.fs.size(place.path) == size for place, size in places)
-    except OSError:  # asking the server again does no harm
+        return all(as_now(place).size(place.path) == size for place, size in places)
+    except Exception:  # asking the server again does no harm
         return False
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_visma.column_changes import ColumnChanges, KnownColumns
-from airflow_provider_visma.exceptions import VismaContentError, VismaStorageError
+from airflow_provider_visma.exceptions import VismaContentError
 from airflow_provider_visma.feed_files import ColumnKinds, converted, stage_feed
 from airflow_provider_visma.orbit_export.changes import Changes, OrbitState, latest_believable
 from airflow_provider_visma.orbit_export.reading import OrbitList, Reading
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 SYSTEM = "Teamleader Orbit"
 RECENT_NAME = "recent.jsonl"
+_UNREADABLE = "Nothing was asked or published; a retry reads it again."
 _WIDER: dict[str, type] = {"decimal": Decimal, "text": str}
 
 
@@ -246,18 +247,10 @@ class OrbitLanding:
         path = ObjectStoragePath(basis.folder) / RECENT_NAME
         try:
             # A try that was killed while it published may have left those of rows that nobody got.
-            manifest = read_manifest(path.parent) or {}
+            manifest = read_manifest(path.parent, advice=_UNREADABLE) or {}
             if manifest.get("scope") != basis.scope or manifest.get("started_at") != basis.started_at:
                 return None
-            return {line["id"]: line["digest"] for line in read_jsonl(path)}
+            return {line["id"]: line["digest"] for line in read_jsonl(path, advice=_UNREADABLE)}
         except (FileNotFoundError, VismaContentError, ValueError, KeyError, TypeError):
             self.log.warning("What the last run published lately is not known any more", folder=basis.folder)
             return None
-        except OSError as error:
-            raise VismaStorageError(
-                f"what the last run published lately could not be read ({type(error).__name__})",
-                system=SYSTEM,
-                conn_id=self.conn_id,
-                operation=str(path),
-                advice="Nothing was asked or published; a retry reads it again.",
-            ) from error

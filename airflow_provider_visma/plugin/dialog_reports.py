@@ -14,6 +14,8 @@ from typing import Any, Final
 
 from airflow.sdk import ObjectStoragePath
 
+from airflow_provider_visma.stores import opened
+
 _log = logging.getLogger(__name__)
 
 SHOWN_PER_REASON: Final = 200
@@ -67,6 +69,6 @@ def _read(manifest: Mapping[str, Any], name: str) -> bytes:
     """Return what the file of an import holds, or its beginning where it is larger than any import's is."""
     addresses = (str(file["uri"]) for file in manifest["files"])
     path = ObjectStoragePath(next(each for each in addresses if each.endswith(f"/{name}")))
-    with path.fs.open(path.path, "rb") as file:
+    with opened(path) as file:
         content: bytes = file.read(_LARGEST)
     return content

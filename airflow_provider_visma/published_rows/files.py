@@ -12,13 +12,18 @@ from typing import Any
 
 from airflow.sdk import ObjectStoragePath
 
-from airflow_provider_visma.exceptions import VismaContentError, VismaStorageError
+from airflow_provider_visma.exceptions import VismaContentError, VismaError
 from airflow_provider_visma.published_rows.index import RowIndex
 from airflow_provider_visma.storage import Publication, read_manifest, stage_jsonl
+from airflow_provider_visma.stores import lines
 
 INDEX_NAME = "index.tsv"
 GONE_NAME = "gone.jsonl"
 _SHOWN = 20
+_UNREADABLE = (
+    "Nothing was asked or published; a retry reads it again. Where it can never be read again, give the"
+    " export another export_name: it then begins anew."
+)
 
 
 def remember_run(
@@ -33,30 +38,24 @@ def remember_run(
     """Take the index of an earlier run; return whether it names all that was published until then.
 
     :param is_of: whether that is the read of such a manifest: a repeated run may have left another one.
-    :raises VismaStorageError: it is there and cannot be read now.
+    :raises VismaError: it is there and cannot be read now.
     """
     path = ObjectStoragePath(folder) / INDEX_NAME
     try:
         # A try that was killed while it published may have left the index of rows that nobody got.
-        manifest = read_manifest(path.parent) or {}
+        manifest = read_manifest(path.parent, advice=_UNREADABLE) or {}
         if manifest and is_of(manifest):
-            with path.fs.open(path.path, "rb") as lines:
-                index.remember(lines)
+            problem = "the index of an earlier run could not be read"
+            index.remember(lines(path, problem=problem, advice=_UNREADABLE))
             return bool(manifest["knows_all"])
         problem = "is of another read" if manifest else "was not published"
     except FileNotFoundError:
         problem = "is not there any more"
     except (VismaContentError, ValueError):
         problem = "is damaged"
-    except OSError as error:
-        raise VismaStorageError(
-            f"the index of an earlier run could not be read ({type(error).__name__})",
-            system=system,
-            conn_id=conn_id,
-            operation=str(path),
-            advice="Nothing was asked or published; a retry reads it again. Where it can never be read"
-            " again, give the export another export_name: it then begins anew.",
-        ) from error
+    except VismaError as error:
+        error.system, error.conn_id = system, error.conn_id or conn_id
+        raise
     log.warning("The index of an earlier run %s", problem, folder=folder)
     return False
 

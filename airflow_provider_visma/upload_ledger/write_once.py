@@ -16,36 +16,43 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_visma.exceptions import VismaContentError, VismaStorageError
+from airflow_provider_visma.exceptions import VismaContentError
+from airflow_provider_visma.stores import as_now, content, store_errors
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
 
 _AT_ONCE = 200
+_FAILED = {
+    "problem": "the ledger cannot be read or written",
+    "advice": "A retry goes on where the ledger ends.",
+}
 _NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.ENOSYS})
 
 
-def create(path: ObjectStoragePath, content: Mapping[str, Any]) -> None:
+def create(path: ObjectStoragePath, members: Mapping[str, Any]) -> None:
     """Write an object that is not there yet.
 
-    :param content: JSON values.
+    :param members: JSON values.
     :raises FileExistsError: it is there.
-    :raises VismaStorageError: the store failed.
+    :raises VismaError: the store failed or refuses.
     """
     from fsspec.implementations.local import LocalFileSystem
 
     # The mark tells this writing from one of the same content by somebody else.
-    body = json.dumps(content, separators=(",", ":")).encode() + b"\n" + uuid.uuid4().hex.encode()
+    body = json.dumps(members, separators=(",", ":")).encode() + b"\n" + uuid.uuid4().hex.encode()
     document = body + b" " + hashlib.sha256(body).hexdigest().encode() + b"\n"
-    try:
-        if isinstance(path.fs, LocalFileSystem):
-            _create_local(Path(path.path), document)
-        else:
-            _create_remote(path, document)
-    except FileExistsError:
-        raise
-    except OSError as error:
-        raise _store_error(path.parent, error) from error
+    taken = False
+    with store_errors(path.parent, **_FAILED):
+        try:
+            if isinstance(path.fs, LocalFileSystem):
+                _create_local(Path(path.path), document)
+            else:
+                _create_remote(path, document)
+        except FileExistsError:
+            taken = True
+    if taken:
+        raise FileExistsError(path.path)
 
 
 def read(path: ObjectStoragePath) -> dict[str, Any]:
@@ -53,45 +60,41 @@ def read(path: ObjectStoragePath) -> dict[str, Any]:
 
     :raises VismaContentError: it is not what was written.
     """
+    as_now(path)
     return next(read_all(path.parent, [path.name]))
 
 
 def read_all(folder: ObjectStoragePath, names: Iterable[str]) -> Iterator[dict[str, Any]]:
     """Yield the contents of objects in order, many of them fetched at the same time.
 
+    :param names: as :func:`names` gave them: an object is no other than when it was listed.
     :raises VismaContentError: one is not what was written.
     """
     wanted = list(names)
     for start in range(0, len(wanted), _AT_ONCE):
         part = wanted[start : start + _AT_ONCE]
         paths = [(folder / name).path for name in part]
-        try:
+        with store_errors(folder, **_FAILED):
             documents = folder.fs.cat_ranges(paths, None, None, on_error="raise")
-        except OSError as error:
-            raise _store_error(folder, error) from error
         for name, document in zip(part, documents, strict=True):
-            yield _content(document, folder / name)
+            yield _members(document, folder / name)
 
 
 def names(folder: ObjectStoragePath) -> list[str]:
     """Return the names of all objects in *folder*, as the store has them now."""
-    folder.fs.invalidate_cache(folder.path)
-    try:
-        paths = folder.fs.ls(folder.path, detail=False)
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise _store_error(folder, error) from error
+    with store_errors(folder, **_FAILED):
+        folder.fs.invalidate_cache(folder.path)
+        try:
+            paths = folder.fs.ls(folder.path, detail=False)
+        except FileNotFoundError:
+            return []
     return [str(path).rstrip("/").rsplit("/", 1)[-1] for path in paths]
 
 
 def exists(path: ObjectStoragePath) -> bool:
     """Return whether the object is there, as the store has it now."""
-    path.fs.invalidate_cache(path.parent.path)
-    try:
-        return bool(path.fs.exists(path.path))
-    except OSError as error:
-        raise _store_error(path.parent, error) from error
+    with store_errors(path.parent, **_FAILED):
+        return bool(as_now(path).exists(path.path))
 
 
 def _create_local(path: Path, document: bytes) -> None:
@@ -134,35 +137,27 @@ def _create_remote(path: ObjectStoragePath, document: bytes) -> None:
     # Object stores write one object whole; "create" makes them refuse a second writer.
     try:
         path.fs.pipe_file(path.path, document, mode="create")
-    except OSError as refused:
+    except Exception as refused:
         # A request that the store's client repeats meets what its first attempt wrote, and not every store
         # says "exists" in the way that its client knows.
         try:
-            held = path.fs.cat_file(path.path)
-        except OSError:
+            held = content(path)
+        except Exception:
             raise refused from None
         if held != document:
             raise FileExistsError(path.path) from None
 
 
-def _content(document: bytes, path: ObjectStoragePath) -> dict[str, Any]:
+def _members(document: bytes, path: ObjectStoragePath) -> dict[str, Any]:
     body, _, digest = document.rstrip(b"\n").rpartition(b" ")
-    content = None
+    members = None
     if hashlib.sha256(body).hexdigest().encode() == digest:
-        content = json.loads(body.rpartition(b"\n")[0])
-    if not isinstance(content, dict):
+        members = json.loads(body.rpartition(b"\n")[0])
+    if not isinstance(members, dict):
         raise VismaContentError(
             f"{path.name} of the ledger is damaged, so nobody knows what was sent",
             operation=str(path.parent),
             advice="Nothing was sent. Bring the object back from the store's versions or a backup. An "
             "outcome that is lost may be deleted: what it told is in doubt then.",
         )
-    return content
-
-
-def _store_error(folder: ObjectStoragePath, error: OSError) -> VismaStorageError:
-    return VismaStorageError(
-        f"the ledger cannot be read or written ({type(error).__name__}: {error.strerror or 'failed'})",
-        operation=str(folder),
-        advice="A retry goes on where the ledger ends.",
-    )
+    return members
