@@ -22,14 +22,15 @@ def connections(
     *,
     orbit_redirect_uri: str = "",
 ) -> dict[str, dict[str, Any]]:
-    """Connection id -> conn_type, host, login, password, extra.
+    """Connection id -> conn_type, host, login, password, and extra where there is any.
 
     :param certificate: PEM file to trust when the sandbox serves TLS.
     :param orbit_redirect_uri: where Orbit sends the browser of a person who signs in; empty leaves it to
         who reads the connection, since only Airflow knows its own address.
     """
     trust = {} if certificate is None else {"verify": certificate}
-    return {
+    redirect = {"redirect_uri": orbit_redirect_uri} if orbit_redirect_uri else {}
+    found: dict[str, dict[str, Any]] = {
         "nmbrs_default": {
             "conn_type": "nmbrs",
             "host": url,
@@ -45,21 +46,20 @@ def connections(
             "conn_type": "dialog",
             "host": f"{url}/scim/v2",
             "password": credentials.DIALOG_TOKEN,
-            # `airflow connections import` cannot read an empty one
-            **({"extra": trust} if trust else {}),
+            "extra": trust,
         },
         "severa_default": {
             "conn_type": "severa",
             "host": url,
             "password": credentials.SEVERA_KEY,
-            **({"extra": trust} if trust else {}),
+            "extra": trust,
         },
         "teamleader_orbit_default": {
             "conn_type": "teamleader_orbit",
             "host": f"{url}/orbit",
             "login": credentials.ORBIT_CLIENT_ID,
             "password": credentials.ORBIT_CLIENT_SECRET,
-            "extra": {**({"redirect_uri": orbit_redirect_uri} if orbit_redirect_uri else {}), **trust},
+            "extra": {**redirect, **trust},
         },
         "teamleader_orbit_reporting_default": {
             "conn_type": "teamleader_orbit_reporting",
@@ -83,6 +83,10 @@ def connections(
             },
         },
     }
+    for connection in found.values():
+        if not connection["extra"]:  # `airflow connections import` ends in an error on an empty one
+            del connection["extra"]
+    return found
 
 
 def environment(found: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:

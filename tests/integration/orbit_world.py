@@ -65,5 +65,5 @@ class Orbit:
 def change_connection(monkeypatch: pytest.MonkeyPatch, orbit: Orbit, **extra: Any) -> None:
     """Change extras of the connection."""
     connection = orbit.sandbox.connections()[CONN_ID]
-    connection["extra"] |= extra
+    connection["extra"] = {**connection.get("extra", {}), **extra}
     monkeypatch.setenv(f"AIRFLOW_CONN_{CONN_ID.upper()}", json.dumps(connection))
