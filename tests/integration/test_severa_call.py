@@ -16,8 +16,9 @@ from airflow_provider_visma.exceptions import (
 )
 from airflow_provider_visma.hooks.severa import SeveraHook
 from airflow_provider_visma.operators.severa_call import SeveraCallOperator
+from tests.impatience import IMPATIENT
 from tests.integration.task_context import Store
-from tests.integration.waiting import IMPATIENT, give_up_where_the_sandbox_hangs
+from tests.integration.waiting import give_up_where_the_sandbox_hangs
 from visma_sandbox.client import SandboxProcess
 
 UPDATE = {"contract": "ICase", "operation": "UpdateCase"}

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import gc
 import multiprocessing
-import select
-import socket
 import time
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
+from tests.impatience import time_out_where
 from visma_sandbox.client import SandboxProcess
 
 PATIENCE = 180.0
-IMPATIENT = 119
-"""Seconds that a connection may set as its ``timeout``, see :func:`give_up_where_the_sandbox_hangs`."""
 
 _FORKED = multiprocessing.get_context("fork")
 _sleep = time.sleep  # many tests let nobody sleep
@@ -47,17 +43,6 @@ def give_up_where_the_sandbox_hangs(sandbox: SandboxProcess, monkeypatch: pytest
     """Let a request time out when the sandbox keeps it waiting, and no other one ever.
 
     A time-out of a second would do so on a quick machine alone: on a busy one it ends honest requests too,
-    and what was sent with them is then in doubt. Holds for connections whose ``timeout`` is ``IMPATIENT``.
+    and what was sent with them is then in doubt. Holds for connections with the extra ``timeout`` IMPATIENT.
     """
-
-    def patient(receive: Callable[..., Any]) -> Callable[..., Any]:
-        def received(self: socket.socket, *arguments: Any) -> Any:
-            while self.gettimeout() == IMPATIENT and not select.select([self], [], [], 0.05)[0]:
-                if sandbox.kept_waiting(port=self.getsockname()[1]):
-                    raise TimeoutError("timed out")
-            return receive(self, *arguments)
-
-        return received
-
-    for name in ("recv", "recv_into"):
-        monkeypatch.setattr(socket.socket, name, patient(getattr(socket.socket, name)), raising=False)
+    time_out_where(lambda port: sandbox.kept_waiting(port=port) is not None, monkeypatch)

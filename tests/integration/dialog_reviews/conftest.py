@@ -11,8 +11,9 @@ import requests
 from airflow.sdk.io import attach
 
 from airflow_provider_visma.hooks.nmbrs import NmbrsHook
+from tests.impatience import IMPATIENT
 from tests.integration.dialog_reviews.review_filings import Reviews, Task
-from tests.integration.waiting import IMPATIENT, give_up_where_the_sandbox_hangs
+from tests.integration.waiting import give_up_where_the_sandbox_hangs
 from visma_sandbox.client import SandboxProcess
 
 

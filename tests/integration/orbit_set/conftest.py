@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.impatience import IMPATIENT
 from tests.integration.orbit_set.uploads import (
     ROWS,
     Companies,
@@ -15,7 +16,7 @@ from tests.integration.orbit_set.uploads import (
     write_csv,
 )
 from tests.integration.orbit_world import Orbit, change_connection
-from tests.integration.waiting import IMPATIENT, give_up_where_the_sandbox_hangs
+from tests.integration.waiting import give_up_where_the_sandbox_hangs
 from visma_sandbox.client import SandboxProcess
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.impatience import IMPATIENT
 from tests.integration.hour_uploads import Hours, Row, Task, write_csv
-from tests.integration.waiting import IMPATIENT, give_up_where_the_sandbox_hangs
+from tests.integration.waiting import give_up_where_the_sandbox_hangs
 from visma_sandbox.client import SandboxProcess
 
 

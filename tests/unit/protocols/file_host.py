@@ -65,6 +65,7 @@ class FileHost:
         self._context = context
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._held: list[socket.socket] = []
+        self._kept_waiting: set[int] = set()
         self.port: int = self._listener.getsockname()[1]
         self.requests: list[Request] = []
         threading.Thread(target=self._serve, daemon=True).start()
@@ -78,6 +79,10 @@ class FileHost:
         self._listener.close()
         for connection in self._held:
             connection.close()
+
+    def keeps_waiting(self, port: int) -> bool:
+        """Whether the client at *port* has got all that it will get, and its connection stays open."""
+        return port in self._kept_waiting
 
     def _serve(self) -> None:
         while True:
@@ -111,6 +116,7 @@ class FileHost:
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             elif answer.then == HANG:
                 self._held.append(connection)
+                self._kept_waiting.add(connection.getpeername()[1])
                 return
             connection.close()
         except OSError:

@@ -21,6 +21,7 @@ from airflow_provider_visma.exceptions import (
 )
 from airflow_provider_visma.protocols.http import HttpLimits
 from airflow_provider_visma.protocols.soap import ReadReport, SoapFault
+from tests.impatience import IMPATIENT, time_out_where
 from tests.unit.protocols.file_host import HANG, RESET, Answer, FileHost, scripted
 from tests.unit.protocols.people_client import (
     CANARY,
@@ -169,13 +170,12 @@ def test_an_answer_that_takes_too_long_is_given_up() -> None:
         rows(people)
 
 
-def test_silence_ends_at_the_read_time_out() -> None:
+def test_silence_ends_at_the_read_time_out(monkeypatch: pytest.MonkeyPatch) -> None:
     silent = Answer(body=THREE, cut=300, then=HANG)
-    with (
-        serving(silent, limits=HttpLimits(read=0.05)) as (people, _),
-        pytest.raises(VismaIncompleteAnswerError),
-    ):
-        rows(people)
+    with serving(silent, limits=HttpLimits(read=IMPATIENT)) as (people, host):
+        time_out_where(host.keeps_waiting, monkeypatch)
+        with pytest.raises(VismaIncompleteAnswerError):
+            rows(people)
 
 
 def test_unreadable_rows_end_in_an_error_unless_a_report_is_given() -> None:
