@@ -8,6 +8,7 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -73,6 +74,14 @@ def test_the_example_names_each_required_value_and_gives_none() -> None:
 @pytest.mark.parametrize("service", sorted(SERVICES.keys() - ONE_SHOT))
 def test_a_service_that_keeps_running_has_a_health_check(service: str) -> None:
     assert SERVICES[service]["healthcheck"]["test"]
+
+
+def test_workers_begin_once_the_api_server_has_answered_where_tasks_call_it() -> None:
+    tasks_call = urlsplit(environment("worker")["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"])
+    asked = [urlsplit(word) for word in SERVICES["api-server"]["healthcheck"]["test"]]
+
+    assert tasks_call.path + "health" in [address.path for address in asked]
+    assert SERVICES["worker"]["depends_on"]["api-server"] == {"condition": "service_healthy"}
 
 
 @pytest.mark.parametrize("service", SERVICES)
