@@ -59,8 +59,10 @@ def test_an_owner_of_whom_airflow_knows_nothing_is_replaced_only_when_a_person_s
 
 
 def test_a_process_that_was_taken_for_dead_and_wakes_up_sends_nothing_more(
-    severa: SandboxProcess, hours: Hours, task: Task, rows: list[Row]
+    severa: SandboxProcess, hours: Hours, task: Task, rows: list[Row], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # As if it slept for longer than a process goes on without looking whether the ledger is still its own.
+    monkeypatch.setattr("airflow_provider_visma.upload_ledger.upload._OWNED_FOR", 0.0)
     severa.inject("severa", ADD, "act_then_hang", after=6)
     process = task.start("run-1", severa_conn_id="severa_patient")
     wait_until(lambda: hours.stored == 7)
