@@ -143,7 +143,7 @@ def _create_remote(path: ObjectStoragePath, document: bytes) -> None:
         try:
             held = content(path)
         except Exception:
-            raise refused from None
+            raise refused from refused.__cause__  # which holds the store's own code
         if held != document:
             raise FileExistsError(path.path) from None
 

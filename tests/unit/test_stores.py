@@ -190,3 +190,14 @@ def test_what_a_store_refuses_says_who_must_act(error: Exception, kind: type[Vis
         kind, match=rf"(?s)^s3://hr_store@data/folder \(connection hr_store\): it failed.*{told}"
     ):
         raise found
+
+
+def test_an_object_that_may_not_be_written_is_told_with_the_stores_own_code(
+    store: ListingStore, folder: ObjectStoragePath, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refusing(*arguments: Any, **more: Any) -> None:
+        raise caused(PermissionError("no"), "AccessDenied")
+
+    monkeypatch.setattr(store, "pipe_file", refusing)
+    with pytest.raises(VismaPermissionError, match=r"\[AccessDenied\]"):
+        write_once.create(folder / "1.json", {"rows": [1]})
