@@ -15,7 +15,7 @@ export UV_SYSTEM_CERTS := true
 unexport AIRFLOW_HOME AIRFLOW_CONFIG
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test test-quick test-end-to-end lint format docs bench screenshots wheel clean
+.PHONY: help install demo up test test-quick test-end-to-end test-s3 lint format docs bench screenshots wheel clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,10 @@ test-quick: $(STAMP)
 
 test-end-to-end: $(STAMP)
 	$(RUN)python -m pytest -m e2e
+
+test-s3: $(UV) ## Files and ledgers at S3, against a server on loopback; makes .venv-s3
+	UV_PROJECT_ENVIRONMENT=.venv-s3 $(UV) sync --quiet --frozen --all-packages --no-default-groups --group s3 --python "$(PYTHON)"
+	.venv-s3/bin/python -m pytest tests/integration/s3
 
 lint: $(STAMP) ## Style, types and import rules
 	$(RUN)ruff check .
@@ -63,7 +67,7 @@ wheel: $(STAMP) ## Build the distributions of provider and sandbox into dist/
 	$(UV) build --all-packages
 
 clean: ## Remove what the other targets made, the virtual environment included
-	rm -rf .venv .tools .demo dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-s3 .tools .demo dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(STAMP): $(UV) uv.lock pyproject.toml sandbox/pyproject.toml
