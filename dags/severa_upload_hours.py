@@ -108,6 +108,7 @@ def severa_upload_hours():
 
 
 def _files(folder: ObjectStoragePath) -> list[ObjectStoragePath]:
+    folder.fs.invalidate_cache(folder.path)  # a store's client may answer with an earlier listing
     if not folder.exists():  # an object store has no empty folders
         return []
     return sorted(
