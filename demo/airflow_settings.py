@@ -80,7 +80,8 @@ def write_settings(home: Path, *, dag_folders: Sequence[Path], port: int, parall
                 "task_instance_heartbeat_timeout_detection_interval": 2,
             },
             "triggerer": {"job_heartbeat_sec": 2, "triggerer_health_check_threshold": 10},
-            "workers": {"min_heartbeat_interval": 2},
+            # A task that gives the API server up too early on a busy machine waits minutes for its retry.
+            "workers": {"min_heartbeat_interval": 2, "execution_api_timeout": 60},
             "logging": {"colored_console_log": False},
             "usage_data_collection": {"enabled": False},
         }
