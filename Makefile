@@ -18,7 +18,7 @@ unexport AIRFLOW_HOME AIRFLOW_CONFIG
 .PHONY: help install demo up test test-quick test-end-to-end test-s3 lint format docs bench screenshots wheel clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(STAMP) ## Make .venv with everything in it
 
