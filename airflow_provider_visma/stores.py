@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_visma.exceptions import (
+    VismaConnectionConfigError,
     VismaError,
     VismaNotFoundError,
     VismaPermissionError,
@@ -32,6 +33,7 @@ _PARTS_AT_ONCE = 4
 _MOST_PARTS = 10_000  # of an object of S3
 _NO_CONTAINER = frozenset({"NoSuchBucket", "ContainerNotFound"})
 _REFUSED = frozenset({"401", "403", "AccessDenied", "AuthorizationFailure", "AuthenticationFailed"})
+_PASSING = frozenset({"ExpiredToken", "RequestTimeTooSkewed"})  # PermissionErrors of s3fs, and no rights
 _MISADDRESSED = frozenset({"301", "PermanentRedirect", "AuthorizationHeaderMalformed", "InvalidBucketName"})
 
 
@@ -122,6 +124,10 @@ def store_error(error: Exception, path: ObjectStoragePath, *, problem: str, advi
     if path.protocol in _LOCAL:
         return VismaStorageError(what, **told, advice=advice)
     who = f"the connection {path.conn_id}" if path.conn_id else "the worker's own identity"
+    if type(error).__name__ == "AirflowNotFoundException":
+        return VismaConnectionConfigError(what, **told, advice=f"See that {who} exists.")
+    if code in _PASSING:  # a retry is given other credentials, or another worker
+        return VismaStorageError(what, **told, advice=advice)
     if code in _MISADDRESSED or type(error).__name__ == "ParamValidationError":
         return VismaRequestError(
             what, **told, advice=f"Correct the bucket's name, or the region and endpoint of {who}."
@@ -160,4 +166,6 @@ def _is_local(error: FileNotFoundError) -> bool:
 
 def _is_refusal(error: Exception) -> bool:
     name = type(error).__name__
+    if name == "CredentialRetrievalError":  # who hands them out did not answer
+        return False
     return "Credential" in name or "Authentication" in name or str(error).startswith("Forbidden")

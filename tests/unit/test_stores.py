@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 from airflow.sdk import ObjectStoragePath
+from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.io import attach
 from airflow.sdk.io import store as attached
 from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_visma.exceptions import (
+    VismaConnectionConfigError,
     VismaError,
     VismaNotFoundError,
     VismaPermissionError,
@@ -155,6 +157,10 @@ class NoCredentialsError(Exception):
     """As botocore raises it."""
 
 
+class CredentialRetrievalError(Exception):
+    """As botocore raises it, of a machine's own service that hands out credentials."""
+
+
 def caused(error: Exception, code: str) -> Exception:
     error.__cause__ = ClientError(code)
     return error
@@ -170,6 +176,14 @@ REFUSALS: list[tuple[Exception, type[VismaError], str]] = [
     (OSError("Forbidden: bucket"), VismaPermissionError, "read, write and delete"),
     (HttpResponseError("no"), VismaPermissionError, "read, write and delete"),
     (NoCredentialsError("none"), VismaPermissionError, "NoCredentialsError"),
+    (CredentialRetrievalError("timed out"), VismaStorageError, "Again"),
+    (caused(PermissionError("old"), "ExpiredToken"), VismaStorageError, r"\[ExpiredToken\]\. Again"),
+    (caused(PermissionError("late"), "RequestTimeTooSkewed"), VismaStorageError, "Again"),
+    (
+        AirflowNotFoundException("none"),
+        VismaConnectionConfigError,
+        "See that the connection hr_store exists",
+    ),
     (caused(FileNotFoundError("no"), "NoSuchBucket"), VismaNotFoundError, "bucket or container data,"),
     (FileNotFoundError("data/x"), VismaNotFoundError, "bucket or container data,"),
     (FileNotFoundError(2, "gone", "/tmp/visma/rows"), VismaStorageError, "FileNotFoundError: gone"),
