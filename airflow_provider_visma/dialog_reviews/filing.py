@@ -50,6 +50,14 @@ _UNANSWERED_IN_A_ROW = 5
 _OF_ONE_REVIEW = frozenset({"1003", "HTTP 413"})
 
 
+class _LedgerError(Exception):
+    """The ledger failed while a document was on its way: none of Nmbrs' errors, nor to be named as one."""
+
+    def __init__(self, error: VismaError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
 class Filing:
     """One try to bring reviews to Nmbrs.
 
@@ -215,7 +223,13 @@ class Filing:
     def _send(
         self, entry: Entry, review: Review, employee_id: int, file: BinaryIO
     ) -> tuple[str, tuple[str, ...]]:
-        watched = cast("BinaryIO", Watched(file, entry.decide))
+        def decide() -> None:
+            try:
+                entry.decide()
+            except VismaError as error:
+                raise _LedgerError(error) from error
+
+        watched = cast("BinaryIO", Watched(file, decide))
         try:
             self._upload(employee_id, file_name(review), watched)
         except VismaUnknownOutcomeError as error:
@@ -226,8 +240,8 @@ class Filing:
             raise VismaUnavailableError(
                 "the document was not sent to its end", system=error.system, operation=error.operation
             ) from None
-        except (TakenOverError, VismaStorageError):
-            raise
+        except _LedgerError as ledger_failed:
+            raise ledger_failed.error from ledger_failed.error.__cause__
         except VismaPermanentError as error:
             if _stops(error):
                 entry.not_filed()
@@ -254,6 +268,8 @@ def _no_answers() -> VismaError:
 def _stops(error: VismaError) -> bool:
     """Return whether the other reviews would meet the same error."""
     if isinstance(error, VismaAuthenticationError | VismaConnectionConfigError | VismaStorageError):
+        return True
+    if isinstance(error, VismaPermanentError) and error.system is None:  # the ledger, or its store
         return True
     # Asked for one document or user, Dialog may keep just that one to itself.
     if error.code in _OF_ONE_REVIEW or error.system == "Dialog":

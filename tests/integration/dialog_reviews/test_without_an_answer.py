@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import pytest
+from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_visma.exceptions import (
     VismaAuthenticationError,
@@ -17,6 +18,7 @@ from airflow_provider_visma.exceptions import (
     VismaUnknownOutcomeError,
 )
 from airflow_provider_visma.staged_file import StagedFile
+from airflow_provider_visma.upload_ledger import write_once
 from tests.integration.dialog_reviews.review_filings import UPLOAD, Reviews, Task
 from visma_sandbox.client import SandboxProcess
 
@@ -168,6 +170,26 @@ def test_a_worker_without_room_ends_the_run_and_the_report_tells_what_was_filed(
             task.run()
     assert task.report()[first["id"]]["outcome"] == "filed"
     assert task.run()["filed"] == 1
+
+
+def test_a_store_that_refuses_the_ledger_is_no_refusal_by_nmbrs(
+    service: SandboxProcess, reviews: Reviews, task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(2):
+        reviews.finish()
+    create = write_once.create
+
+    def gone(path: ObjectStoragePath, members: Any) -> None:
+        if path.name.endswith("decision.json"):
+            raise VismaNotFoundError("it is gone", operation="s3://ledger", code="NoSuchBucket")
+        create(path, members)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(write_once, "create", gone)
+        with pytest.raises(VismaNotFoundError, match="s3://ledger: it is gone"):
+            task.run()
+    assert (reviews.downloaded, reviews.filed) == (1, [])
+    assert task.run()["filed"] == 2
 
 
 def test_a_dialog_that_is_down_is_not_asked_for_every_review(
