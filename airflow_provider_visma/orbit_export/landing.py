@@ -164,8 +164,8 @@ class OrbitLanding:
                     operation=f"{wanted.resource}.list",
                     advice="Nothing was published. Accept them by running once with on_column_change='warn'.",
                 )
-            if basis and since is None and basis.full_read_at:
-                self._check_drop(wanted, staged.rows or 0, before=basis)
+            if since is None:
+                self._check_drop(wanted, staged.rows or 0, basis=basis, earlier=earlier)
             stage_jsonl(publication, RECENT_NAME, changes.recent())
             # A row without an id may be any of those that were published before.
             finds_gone = knows_before and since is None and not index.without_key
@@ -228,11 +228,22 @@ class OrbitLanding:
             conn_id=self.conn_id,
         )
 
-    def _check_drop(self, wanted: OrbitList, rows: int, *, before: OrbitState) -> None:
+    def _check_drop(
+        self, wanted: OrbitList, rows: int, *, basis: OrbitState | None, earlier: Mapping[str, Any] | None
+    ) -> None:
+        # Whatever can be called gone came in one of these.
+        reads = []
+        if basis and basis.full_read_at:
+            reads.append((basis.full_rows, basis.full_read_at))
+        if earlier and earlier["read"] == "everything":
+            reads.append((earlier["rows"], earlier["started_at"]))
+        if not reads:
+            return
+        before, read_at = max(reads)
         self.drop_guard.told(
             rows,
-            before=before.full_rows,
-            read_at=str(before.full_read_at),
+            before=before,
+            read_at=read_at,
             log=self.log,
             system=SYSTEM,
             conn_id=self.conn_id,

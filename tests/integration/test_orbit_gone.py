@@ -277,6 +277,18 @@ def test_far_fewer_rows_publish_nothing_until_somebody_says_so(task: Task, orbit
     assert task.run("run-3", full_refresh=True)["gone"] == told()
 
 
+def test_a_first_run_that_is_repeated_is_guarded_by_what_it_published_before(
+    task: Task, orbit: Orbit
+) -> None:
+    orbit.sandbox.settings(orbit_rows=40)
+    first = task.run()
+    orbit.sandbox.settings(orbit_rows=19)
+    with pytest.raises(VismaGuardError, match=r"19 rows came where .* brought 40"):
+        task.run()
+    assert task.state["folder"] == first["uri"]
+    assert task.run(on_drop="warn")["gone"]["rows"] == 21
+
+
 def test_changes_are_not_compared_with_everything(task: Task, orbit: Orbit) -> None:
     task.run(max_drop=0.0)
     assert task.run("run-2", max_drop=0.0)["rows"] == 0
