@@ -256,11 +256,14 @@ class OrbitExportOperator(ExportingOperator):
 
     def _secret(self, context: Context) -> bytes:
         """Return the key of the digests. It is not at the destination: who has them has no key."""
+        ti = context["ti"]
         state = context["asset_state_store"][ORBIT.watermarks(self.orbit_conn_id)]
-        stored = state.get(_SECRET)
+        # Of each export its own: of those that begin at once, the last to store one would change it for all.
+        name = f"{_SECRET}:{ti.dag_id}.{ti.task_id}:{self._name}"
+        stored = state.get(name)
         if not isinstance(stored, str):
             stored = secrets.token_hex(32)
-            state.set(_SECRET, stored)
+            state.set(name, stored)
         return bytes.fromhex(stored)
 
     def _earlier(self, landing: OrbitLanding, wanted: OrbitList) -> dict[str, Any] | None:

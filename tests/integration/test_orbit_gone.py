@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -260,6 +261,25 @@ def test_who_is_signed_in_is_not_written_down(task: Task, orbit: Orbit) -> None:
     manifest = task.run()
     assert manifest["user"]
     assert me not in json.dumps([manifest, task.state])
+
+
+def test_exports_that_begin_at_once_take_nobody_for_another_user(
+    task: Task, orbit: Orbit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = secrets.token_hex
+    others = ["deals"]
+
+    def at_once(size: int) -> str:
+        # This one has found no key yet, and neither does the other.
+        if others:
+            task.run(resource=others.pop(), map_index=1)
+        return plain(size)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(secrets, "token_hex", at_once)
+        task.run(map_index=0)
+    assert task.run("run-2", map_index=0)["read"] == "changes"
+    assert task.run("run-2", resource="deals", map_index=1)["read"] == "changes"
 
 
 def test_far_fewer_rows_publish_nothing_until_somebody_says_so(task: Task, orbit: Orbit) -> None:
