@@ -168,7 +168,7 @@ class OrbitLanding:
                 self._check_drop(wanted, staged.rows or 0, basis=basis, earlier=earlier)
             stage_jsonl(publication, RECENT_NAME, changes.recent())
             # A row without an id may be any of those that were published before.
-            finds_gone = knows_before and since is None and not index.without_key
+            finds_gone = knows_before and since is None and not index.without_key and not reading.moving
             gone = stage_gone(publication, index) if finds_gone else None
             if not again:
                 stage_index(publication, index, carry=knows_before and not finds_gone)

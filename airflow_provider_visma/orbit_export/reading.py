@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from airflow_provider_visma.hooks.orbit import OrbitHook
     from airflow_provider_visma.published_rows.index import RowIndex
 
+_READINGS = 3
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrbitList:
@@ -48,23 +50,34 @@ class Reading:
     """The rows of a list.
 
     :ivar honoured: whether the filter was, None where none was sent.
+    :ivar moving: whether each reading of everything brought rows that the one before had missed.
     """
 
     hook: OrbitHook
     wanted: OrbitList
     honoured: bool | None = None
+    moving: bool = False
 
     def everything(self, index: RowIndex, *, may_miss: bool) -> Iterator[dict[str, Any]]:
         """Yield all rows, each once; where one is missing that was published before, read the list again.
 
         A row that is deleted from a page already read moves another one onto that page, unseen. The second
-        reading brings that one; what it does not bring either is gone.
+        reading brings that one; what a reading does not bring that found no such row is gone.
 
         :param may_miss: whether *index* names rows that were published before.
         """
         yield from index.new_rows(self._list(self.wanted.filter), drop_repeats=False)
-        if may_miss and self.wanted.paged and not index.without_key and index.misses_any():
+        if not may_miss or not self.wanted.paged or index.without_key:
+            return
+        missing = index.missing()
+        for _ in range(_READINGS - 1):
+            if not missing:
+                return
             yield from index.missed(self._list(self.wanted.filter))
+            before, missing = missing, index.missing()
+            if missing == before:
+                return
+        self.moving = bool(missing)
 
     def changes(self, since: str | None, *, expected: Iterable[str]) -> Iterator[dict[str, Any]]:
         """Yield all rows that changed at *since* or later, and perhaps others.

@@ -109,9 +109,9 @@ class RowIndex:
 
         return self.new_rows((row for row in rows if not came(row)), drop_repeats=False)
 
-    def misses_any(self) -> bool:
-        """Return whether a row of an earlier index did not come."""
-        return self._file.execute("SELECT 1 FROM row WHERE now IS NULL LIMIT 1").fetchone() is not None
+    def missing(self) -> int:
+        """Return how many rows of an earlier index did not come."""
+        return int(self._file.execute("SELECT count(*) FROM row WHERE now IS NULL").fetchone()[0])
 
     def gone(self) -> Iterator[dict[str, Any]]:
         """Yield the keys of an earlier index that did not come."""

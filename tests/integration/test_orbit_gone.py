@@ -141,6 +141,26 @@ def test_a_row_hidden_by_a_deletion_while_everything_is_read_is_not_called_gone(
     assert task.run("run-3", full_refresh=True)["gone"] == told(deleted)
 
 
+def test_while_many_rows_are_deleted_none_is_called_gone_until_a_reading_shows_which(
+    task: Task, orbit: Orbit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = OrbitHook.rows
+    task.run()
+    ids = orbit.ids()
+    away = ids[0]
+    hidden = [set(ids[:4]), set(ids[:3]), set(ids[:2])]
+
+    def rows(hook: OrbitHook, *arguments: Any, **more: Any) -> Iterator[dict[str, Any]]:
+        unseen = hidden.pop(0) if hidden else {away}
+        return (row for row in plain(hook, *arguments, **more) if row["id"] not in unseen)
+
+    monkeypatch.setattr(OrbitHook, "rows", rows)
+    second = task.run("run-2", full_refresh=True)
+    assert (second["rows"], second["gone"], hidden) == (len(ids) - 2, None, [])
+    third = task.run("run-3", full_refresh=True)
+    assert (third["rows"], third["gone"]) == (len(ids) - 1, told(away))
+
+
 def test_a_row_that_a_first_run_did_not_see_comes_with_the_next_full_refresh(
     task: Task, orbit: Orbit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
