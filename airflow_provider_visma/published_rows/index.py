@@ -13,6 +13,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from airflow_provider_visma.exceptions import VismaStorageError
+
 _DIGEST_BYTES = 16
 _CACHE_KIB = 2048
 _Row = TypeVar("_Row", bound=Mapping[str, Any])
@@ -22,7 +24,8 @@ _KEY_TEXT = json.JSONEncoder(default=str).encode
 class RowIndex:
     """The rows of one read, beside those that were published before.
 
-    Use it in a ``with``. Its file has no name, so it is gone however the process ends.
+    Use it in a ``with``, which ends in a VismaStorageError where the disk fails. Its file has no name, so it
+    is gone however the process ends.
 
     :param key: columns that together tell rows apart; none where nothing does.
     :param secret: key of the digests; the same for an index and the next.
@@ -55,6 +58,12 @@ class RowIndex:
         traceback: TracebackType | None,
     ) -> None:
         self._file.close()
+        if isinstance(error, sqlite3.OperationalError):
+            raise VismaStorageError(
+                f"rows could not be compared on the worker's disk ({error})",
+                advice="Nothing was published. Look whether the directory for temporary files has room"
+                " (SQLITE_TMPDIR, else TMPDIR).",
+            ) from error
 
     def remember(self, lines: Iterable[bytes]) -> None:
         """Take an earlier index; of two that name the same row, the one taken first counts.

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_visma.exceptions import VismaStorageError
 from airflow_provider_visma.published_rows.index import RowIndex
 
 SECRET = b"secret"
@@ -144,6 +145,16 @@ def test_a_second_reading_brings_what_the_first_missed_and_nothing_twice() -> No
         assert list(index.missed(again)) == [row("b"), row("c"), row("e")]
         assert index.missing() == 0
         assert len(list(index.lines(carry=False))) == 5
+
+
+def test_a_disk_that_is_full_is_an_error_that_says_where_room_is_missing() -> None:
+    def read_too_much() -> None:
+        with RowIndex(("GUID",), secret=SECRET) as index:
+            index._file.execute("PRAGMA max_page_count=3")
+            list(index.new_rows((row(str(number)) for number in range(1000)), drop_repeats=False))
+
+    with pytest.raises(VismaStorageError, match=r"full\)\. Nothing was published.*SQLITE_TMPDIR"):
+        read_too_much()
 
 
 def test_its_file_has_no_name_that_could_be_left_behind(tmp_path: Path, monkeypatch: Any) -> None:
