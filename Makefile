@@ -15,7 +15,7 @@ export UV_SYSTEM_CERTS := true
 unexport AIRFLOW_HOME AIRFLOW_CONFIG
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test test-quick test-end-to-end test-s3 lint format docs bench screenshots wheel clean
+.PHONY: help install demo up test test-provider test-sandbox test-end-to-end test-s3 lint format docs bench screenshots wheel clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,10 +30,13 @@ up: $(STAMP) ## Leave Airflow's UI and the sandbox running until Ctrl-C
 
 test: lint ## Everything: lint, types, import rules, unit, integration and end-to-end tests (in a browser too)
 	command -v chromium || apt-get install --yes chromium
-	@$(MAKE) --no-print-directory --jobs 2 --keep-going --output-sync=target test-quick test-end-to-end
+	@$(MAKE) --no-print-directory --jobs 3 --keep-going --output-sync=target test-end-to-end test-provider test-sandbox
 
-test-quick: $(STAMP)
-	$(RUN)python -m pytest -m "not e2e"
+test-provider: $(STAMP)
+	$(RUN)python -m pytest -m "not e2e" tests
+
+test-sandbox: $(STAMP)
+	$(RUN)python -m pytest sandbox/tests
 
 test-end-to-end: $(STAMP)
 	$(RUN)python -m pytest -m e2e
