@@ -156,10 +156,10 @@ class Publication:
             earlier = self._withdraw_earlier()
             for file in staged:
                 self._place(file)
+            self._remove_stale(earlier - {file.name for file in staged})
             with StagedFile(self._directory / MANIFEST_NAME) as manifest_file:
                 manifest_file.write(json.dumps(written, ensure_ascii=False, indent=1).encode())
             self._place(manifest_file)
-            self._remove_stale(earlier - {file.name for file in staged})
         except VismaError:
             raise
         except Exception as error:

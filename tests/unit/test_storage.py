@@ -159,6 +159,23 @@ def test_a_rerun_writes_the_same_keys_and_removes_what_it_no_longer_has(
     assert (folder / "a").read_bytes() == b"new"
 
 
+def test_where_a_file_that_is_no_longer_wanted_stays_there_is_no_manifest(
+    folder: ObjectStoragePath, staging: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(folder, staging, a=b"old", b=b"old")
+    remove = type(folder.fs).rm_file
+
+    def stuck(self: object, path: str) -> None:
+        if path.endswith("/b"):
+            raise OSError(5, "Input/output error")
+        remove(self, path)
+
+    monkeypatch.setattr(type(folder.fs), "rm_file", stuck)
+    with pytest.raises(VismaStorageError, match="No manifest was written"):
+        publish(folder, staging, a=b"new")
+    assert read_manifest(folder) is None
+
+
 def test_a_reader_never_finds_an_old_manifest_beside_new_files(
     folder: ObjectStoragePath, staging: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
