@@ -115,7 +115,8 @@ def test_the_page_lets_its_form_end_at_orbit(anna: TestClient) -> None:
     [
         (lambda began: None, "the address is incomplete"),
         (lambda began: "anything", "not begun in this Airflow"),
-        (lambda began: began[:-1] + ("A" if began[-1] != "A" else "B"), "not begun in this Airflow"),
+        # Its last letter carries bits that nobody reads; the first one of the signed text has none.
+        (lambda began: ("A" if began[0] != "A" else "B") + began[1:], "not begun in this Airflow"),
     ],
     ids=["none", "invented", "altered"],
 )
