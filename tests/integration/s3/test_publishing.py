@@ -73,7 +73,7 @@ def test_the_manifest_comes_last_and_goes_first(s3: S3, folder: ObjectStoragePat
     changes = [
         line.split("?")[0].rsplit("/", 1)[-1] for line in s3.journal if line.startswith(("PUT", "DEL"))
     ]
-    assert changes == ["_manifest.json", "rows.jsonl", "_manifest.json", "earlier.jsonl"]
+    assert changes == ["_manifest.json", "rows.jsonl", "earlier.jsonl", "_manifest.json"]
     assert len(s3.keys(BUCKET)) == 2
 
 
