@@ -11,10 +11,11 @@ import io
 import json
 import math
 from base64 import b64encode
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from itertools import islice
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_visma.csv_files import WritableStage, require_parquet
@@ -158,18 +159,16 @@ def _write_parquet(staged: StagedFile, rows: Iterable[Mapping[str, Any]], column
         "binary": pyarrow.binary(),
         "json": pyarrow.string(),
     }
-    prepare: dict[str, Callable[[list[Any]], list[Any]]] = {"datetime": _without_zone, "json": _json_texts}
+    prepare: dict[str, Callable[[Any], Sequence[Any]]] = {"datetime": _without_zone, "json": _json_texts}
     schema = pyarrow.schema([(column, types[kind]) for column, kind in columns.items()])
     count = 0
     with pyarrow.parquet.ParquetWriter(WritableStage(staged), schema, compression="zstd") as file:
         while batch := list(islice(rows := iter(rows), _BATCH)):
             arrays = []
-            for column, kind in columns.items():
-                values = [row.get(column) for row in batch]
+            for (column, kind), values in zip(columns.items(), _by_column(batch, columns), strict=True):
                 try:
-                    if kind in prepare:
-                        values = prepare[kind](values)
-                    arrays.append(pyarrow.array(values, types[kind]))
+                    prepared = prepare[kind](values) if kind in prepare else values
+                    arrays.append(pyarrow.array(prepared, types[kind]))
                 except (pyarrow.ArrowException, ValueError, OverflowError, TypeError):
                     problem = f"a value of {column} cannot be written to parquet as {types[kind]}"
                 else:
@@ -181,7 +180,16 @@ def _write_parquet(staged: StagedFile, rows: Iterable[Mapping[str, Any]], column
     return count
 
 
-def _without_zone(values: list[datetime | None]) -> list[datetime | None]:
+def _by_column(batch: list[Mapping[str, Any]], columns: Iterable[str]) -> Iterable[Sequence[Any]]:
+    """Return the values of each column, None where a row lacks it; quicker where none does."""
+    names = list(columns)
+    try:
+        return list(zip(*map(itemgetter(*names, names[0]), batch), strict=True))[:-1]
+    except (KeyError, IndexError):
+        return [[row.get(name) for row in batch] for name in names]
+
+
+def _without_zone(values: Sequence[datetime | None]) -> Sequence[datetime | None]:
     if not any(value is not None and value.tzinfo for value in values):
         return values
     if any(value is not None and value.utcoffset() not in (None, timedelta(0)) for value in values):
@@ -189,7 +197,7 @@ def _without_zone(values: list[datetime | None]) -> list[datetime | None]:
     return [None if value is None else value.replace(tzinfo=None) for value in values]
 
 
-def _json_texts(values: list[Any]) -> list[str | None]:
+def _json_texts(values: Sequence[Any]) -> list[str | None]:
     return [None if value is None else _as_json(value) for value in values]
 
 
@@ -270,12 +278,12 @@ def _read_parquet(file: Any, where: str) -> Iterator[dict[str, Any]]:
 
     problem = ""
     try:
-        opened = pyarrow.parquet.ParquetFile(file)
-        names = opened.schema_arrow.names
+        parquet = pyarrow.parquet.ParquetFile(file)
+        names = parquet.schema_arrow.names
         if len(set(names)) < len(names):
             problem = "it names a column twice"
         else:
-            for batch in opened.iter_batches(batch_size=1000):
+            for batch in parquet.iter_batches(batch_size=1000):
                 yield from _in_microseconds(batch).to_pylist()
     # The message may quote a value.
     except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:
