@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import resource
 import shutil
 import statistics
 import subprocess
@@ -22,6 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks.memory import peak_mib
 from visma_sandbox.client import SandboxProcess, start_sandbox
 
 if TYPE_CHECKING:
@@ -34,11 +34,11 @@ ROUNDS = 7
 WAYS = ("download", "hook", "operator")
 SIZES = (50_000_000, 500_000_000)
 DATASET = "benchmark"
-GOAL_GROWTH = 32 * 2**20
+GOAL_GROWTH = 32.0  # MiB
 
 
 def download(way: str, job_id: str, folder: ObjectStoragePath) -> dict[str, float]:
-    """Download the files of a job in this process; return seconds, bytes and the growth of memory.
+    """Download the files of a job in this process; return seconds, bytes and the MiB that memory grew by.
 
     :param way: one of ``WAYS``.
     """
@@ -48,10 +48,10 @@ def download(way: str, job_id: str, folder: ObjectStoragePath) -> dict[str, floa
     job = hook.get_job(DATASET, job_id)
     run = {"download": _alone, "hook": _by_hook, "operator": _by_operator}[way]
     _warm_up()
-    before = _peak()
+    before = peak_mib()
     began = time.perf_counter()
     size = run(hook, job, folder)
-    return {"seconds": time.perf_counter() - began, "bytes": size, "growth": _peak() - before}
+    return {"seconds": time.perf_counter() - began, "bytes": size, "growth": peak_mib() - before}
 
 
 class _PlainFile:
@@ -114,10 +114,6 @@ def _warm_up() -> None:
         publication.publish({})
 
 
-def _peak() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
 def _ours(sandbox: SandboxProcess, way: str, job_id: str, folder: Path) -> dict[str, float]:
     answer = subprocess.run(
         [sys.executable, "-m", "benchmarks.downloads", way, job_id, f"file://{folder}"],
@@ -177,15 +173,15 @@ def main() -> int:
     return len(missed)
 
 
-def _compare(sandbox: SandboxProcess, folder: Path, size: int) -> tuple[int, dict[str, float]]:
-    """Download a file of that size in turns; return the growth of memory and the median seconds."""
+def _compare(sandbox: SandboxProcess, folder: Path, size: int) -> tuple[float, dict[str, float]]:
+    """Download a file of that size in turns; return the MiB that memory grew by and the median seconds."""
     job_id, link = _job(sandbox, size)
     ways: dict[str, Callable[[Path], float]] = {
         "curl": lambda target: _curl(link, target),
         "curl | sha256sum": lambda target: _curl_hashed(link, target),
     }
     seconds: dict[str, list[float]] = {name: [] for name in (*ways, *WAYS, "SHA-256 alone")}
-    growth = 0
+    growth = 0.0
     for _ in range(ROUNDS):
         for name, run in ways.items():
             with _room(folder) as room:
@@ -196,11 +192,9 @@ def _compare(sandbox: SandboxProcess, folder: Path, size: int) -> tuple[int, dic
                 measured = _ours(sandbox, way, job_id, room / "file")
             assert measured["bytes"] == sent
             seconds[way].append(measured["seconds"])
-            growth = max(growth, int(measured["growth"]))
+            growth = max(growth, measured["growth"])
         seconds["SHA-256 alone"].append(_hash(size))
-    print(
-        f"Download of {size // 1_000_000} MB, median of {ROUNDS} (best); memory grows by {growth >> 20} MiB"
-    )
+    print(f"Download of {size // 1_000_000} MB, median of {ROUNDS} (best); memory grows by {growth:.0f} MiB")
     for name, took in seconds.items():
         print(f"  {name:16} {statistics.median(took):.2f} s ({min(took):.2f})", flush=True)
     return growth, {name: statistics.median(took) for name, took in seconds.items()}

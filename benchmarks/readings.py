@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -14,6 +13,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from benchmarks.memory import peak_mib
 
 Read = Callable[[int], int]
 """Reads an answer of so many items, and returns how many it found."""
@@ -58,7 +59,7 @@ def measure(readers: Mapping[str, Callable[[str], Read]], name: str, url: str, i
     began = time.perf_counter()
     assert read(items) == items
     seconds = time.perf_counter() - began
-    return json.dumps({"seconds": seconds, "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024})
+    return json.dumps({"seconds": seconds, "peak": peak_mib()})
 
 
 @dataclass

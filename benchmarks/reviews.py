@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from typing import Any
 
 import requests
 
+from benchmarks.memory import peak_mib
 from visma_sandbox.client import SandboxClient, SandboxProcess, start_sandbox
 from visma_sandbox.people import FIRST_EMPLOYEE_ID
 
@@ -81,20 +81,16 @@ def measure(name: str, url: str) -> str:
     sandbox = SandboxClient(url)
     with tempfile.TemporaryDirectory() as folder:
         file = FILERS[name](url, folder)
-        idle = _peak_mib()
+        idle = peak_mib()
         file(sandbox.finish_review(FIRST_EMPLOYEE_ID, size=SMALL)["id"])
-        small = _peak_mib()
+        small = peak_mib()
         large = sandbox.finish_review(FIRST_EMPLOYEE_ID, size=LARGE)
         began = time.perf_counter()
         file(large["id"])
         seconds = time.perf_counter() - began
     assert sandbox.documents()[-1]["sha256"] == large["sha256"]
-    peak = _peak_mib()
+    peak = peak_mib()
     return json.dumps({"seconds": seconds, "idle": idle, "small": small - idle, "large": peak - idle})
-
-
-def _peak_mib() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def main() -> int:
