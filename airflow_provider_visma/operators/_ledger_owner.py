@@ -55,8 +55,3 @@ def asking_airflow(context: Context) -> Callable[[Owner], bool | None]:
         return run[name] not in _AT_WORK if name in run else None
 
     return is_over
-
-
-def is_true(value: bool | str) -> bool:
-    """Return whether a switch is on, which a template may have turned into text."""
-    return str(value).strip().lower() == "true"

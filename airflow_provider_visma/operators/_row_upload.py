@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_visma.exceptions import VismaError, VismaRequestError, VismaStorageError
-from airflow_provider_visma.operators._ledger_owner import asking_airflow, is_true, owner_of
+from airflow_provider_visma.operators._ledger_owner import asking_airflow, owner_of
 from airflow_provider_visma.operators._uploaded_file import (
     as_written,
     copied,
@@ -26,7 +26,7 @@ from airflow_provider_visma.operators._uploaded_file import (
     finished_until,
     settled_rows,
 )
-from airflow_provider_visma.operators.base import VismaOperator, check_mappings, named_errors
+from airflow_provider_visma.operators.base import VismaOperator, check_mappings, is_true, named_errors
 from airflow_provider_visma.storage import Publication, place
 from airflow_provider_visma.upload_ledger.ledger import Ledger
 from airflow_provider_visma.upload_ledger.rows import REJECTED_COLUMNS, Problem

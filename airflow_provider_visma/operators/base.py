@@ -1,4 +1,4 @@
-"""What operators of this provider share: a retry policy, names in errors, a check of arguments."""
+"""What operators of this provider share: a retry policy, names in errors, checks of arguments."""
 
 from __future__ import annotations
 
@@ -47,3 +47,8 @@ def check_mappings(**arguments: Any) -> None:
                 f"{name} is no mapping",
                 advice="A template makes text of it, unless the DAG has render_template_as_native_obj=True.",
             )
+
+
+def is_true(value: bool | str) -> bool:
+    """Return whether a switch is on, which a template may have turned into text."""
+    return str(value).strip().lower() == "true"

@@ -26,8 +26,8 @@ from airflow_provider_visma.exceptions import (
     VismaTransientError,
     VismaUnknownOutcomeError,
 )
-from airflow_provider_visma.operators._ledger_owner import asking_airflow, is_true, owner_of
-from airflow_provider_visma.operators.base import VismaOperator
+from airflow_provider_visma.operators._ledger_owner import asking_airflow, owner_of
+from airflow_provider_visma.operators.base import VismaOperator, is_true
 from airflow_provider_visma.storage import Publication, place, stage_jsonl
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from airflow_provider_visma.export_jobs import Attachment, ExportJob, Poller, ou
 from airflow_provider_visma.export_request import SYSTEM, ExportRequest, column_names
 from airflow_provider_visma.operators._hrm_job import StartedExport, completed_job, look_at, open_hook
 from airflow_provider_visma.operators._hrm_landing import HrmLandingOperator
-from airflow_provider_visma.operators.base import VismaOperator
+from airflow_provider_visma.operators.base import VismaOperator, is_true
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -291,7 +291,7 @@ class HrmExportOperator(HrmLandingOperator):
 
     @property
     def _is_full(self) -> bool:
-        return str(self.full_refresh).strip().lower() == "true"
+        return is_true(self.full_refresh)
 
     def _sleep(self, seconds: float) -> None:
         time.sleep(seconds)  # only with deferrable=False, where the author wants the worker to wait

@@ -18,7 +18,7 @@ from airflow_provider_visma.column_changes import check_reaction
 from airflow_provider_visma.exceptions import VismaRequestError
 from airflow_provider_visma.export_assets import ORBIT, Watermark
 from airflow_provider_visma.operators._exports import ExportingOperator, folder_name
-from airflow_provider_visma.operators.base import check_mappings, named_errors
+from airflow_provider_visma.operators.base import check_mappings, is_true, named_errors
 from airflow_provider_visma.orbit_export.changes import OrbitState, before, moment_of
 from airflow_provider_visma.orbit_export.landing import SYSTEM, OrbitLanding
 from airflow_provider_visma.orbit_export.reading import OrbitList, signed_in
@@ -214,7 +214,7 @@ class OrbitExportOperator(ExportingOperator):
 
     def _since(self, basis: OrbitState | None, *, now: datetime) -> str | None:
         """Return from when on changes are wanted, None for everything."""
-        if basis is None or basis.watermark is None or str(self.full_refresh).strip().lower() == "true":
+        if basis is None or basis.watermark is None or is_true(self.full_refresh):
             return None
         if is_due(basis.full_read_at, every=self.full_refresh_every, now=now):
             return None

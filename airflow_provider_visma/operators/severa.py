@@ -16,6 +16,7 @@ from airflow_provider_visma.exceptions import VismaRequestError
 from airflow_provider_visma.export_assets import SEVERA, Watermark
 from airflow_provider_visma.export_request import column_names
 from airflow_provider_visma.operators._exports import ExportingOperator
+from airflow_provider_visma.operators.base import is_true
 from airflow_provider_visma.published_rows.refresh import DropGuard
 from airflow_provider_visma.severa_export.asking import (
     SYSTEM,
@@ -265,7 +266,7 @@ class SeveraExportOperator(ExportingOperator):
             overlap=self.overlap,
             window=window_of(self.window, moment=_moment_of_run(context)),
             changed_since=moment_of(changed_since, parameter="changed_since") if changed_since else None,
-            full_refresh=str(self.full_refresh).strip().lower() == "true",
+            full_refresh=is_true(self.full_refresh),
             full_refresh_every=self.full_refresh_every,
         )
 
