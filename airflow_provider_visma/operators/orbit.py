@@ -19,7 +19,7 @@ from airflow_provider_visma.exceptions import VismaRequestError
 from airflow_provider_visma.export_assets import ORBIT, Watermark
 from airflow_provider_visma.operators._exports import ExportingOperator, folder_name
 from airflow_provider_visma.operators.base import check_mappings, is_true, named_errors
-from airflow_provider_visma.orbit_export.changes import OrbitState, before, moment_of
+from airflow_provider_visma.orbit_export.changes import OrbitState, before, may_be_same_user, moment_of
 from airflow_provider_visma.orbit_export.landing import SYSTEM, OrbitLanding
 from airflow_provider_visma.orbit_export.reading import OrbitList, signed_in
 from airflow_provider_visma.published_rows.refresh import DropGuard, is_due
@@ -275,8 +275,7 @@ class OrbitExportOperator(ExportingOperator):
         if earlier is None:
             return None
         if earlier.get("scope") == wanted.scope:
-            same_user = wanted.user is None or earlier.get("user") in (None, wanted.user)
-            return earlier if same_user else None
+            return earlier if may_be_same_user(earlier.get("user"), wanted.user) else None
         if earlier.get("map_index") != landing.map_index:
             raise self._wrong(
                 "another instance of this mapped task landed in the same folder",

@@ -24,6 +24,14 @@ _DIGEST_BYTES = 16
 _PRUNED_FROM = 10_000
 
 
+def may_be_same_user(before: str | None, now: str | None) -> bool:
+    """Return whether nothing tells two users apart; None is one of whom Orbit did not say who it is.
+
+    Another user may see other rows: what did not change lately would never come.
+    """
+    return now is None or before in (None, now)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrbitState:
     """What is known of an export after its last run; the value of its watermark.
@@ -61,9 +69,7 @@ class OrbitState:
             state = cls(**{**stored, "without_value": tuple(stored["without_value"])})
         except (TypeError, KeyError):
             return None  # nothing, or written by another version of this provider
-        # Another user may see other rows: what that one did not change lately would never come.
-        same_user = user is None or state.user in (None, user)
-        return state if state.scope == scope and same_user else None
+        return state if state.scope == scope and may_be_same_user(state.user, user) else None
 
     def to_json(self) -> dict[str, Any]:
         """Return it as it is stored."""
