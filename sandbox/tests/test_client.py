@@ -15,6 +15,7 @@ import pytest
 import requests
 from cryptography import x509
 
+from sandbox.tests.waiting import wait_until
 from visma_sandbox.__main__ import main
 from visma_sandbox.client import SandboxClient, SandboxError, start_sandbox
 
@@ -32,9 +33,7 @@ def test_a_sandbox_starts_on_free_ports_of_loopback_and_stops_cleanly():
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_stop_signal_ends_it_at_once_even_with_a_request_hanging_and_leaves_no_file(
-    number, tmp_path, wait_until
-):
+def test_a_stop_signal_ends_it_at_once_even_with_a_request_hanging_and_leaves_no_file(number, tmp_path):
     command = [sys.executable, "-m", "visma_sandbox", "serve", "--port", "0", "--files-port", "0", "--tls"]
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     with (

@@ -13,6 +13,7 @@ import requests
 import urllib3
 from lxml import etree
 
+from sandbox.tests.waiting import wait_until
 from visma_sandbox import hostile
 from visma_sandbox.client import SandboxError
 from visma_sandbox.faults import Fault, FaultBook, UnknownFaultError
@@ -153,7 +154,7 @@ def test_a_redirect_can_lead_anywhere(hrm):
 
 
 @pytest.mark.parametrize(("kind", "acted"), [("hang", False), ("act_then_hang", True)])
-def test_a_hanging_request_gets_no_answer_whether_or_not_the_system_has_acted(hrm, kind, acted, wait_until):
+def test_a_hanging_request_gets_no_answer_whether_or_not_the_system_has_acted(hrm, kind, acted):
     hrm.sandbox.inject("hrm", "command/*", kind)
 
     with ThreadPoolExecutor(1) as thread:

@@ -20,6 +20,7 @@ from airflow_provider_visma.exceptions import (
     VismaPermissionError,
     VismaUnavailableError,
 )
+from sandbox.tests.waiting import wait_until
 from tests.integration.dialog_world import (
     PEOPLE,
     Import,
@@ -30,7 +31,6 @@ from tests.integration.dialog_world import (
     service,
     write,
 )
-from tests.integration.waiting import wait_until
 from visma_sandbox.client import SandboxProcess
 
 CANARY = "kanarie@geheim.example.com"

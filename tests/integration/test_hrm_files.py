@@ -29,8 +29,9 @@ from airflow_provider_visma.operators.hrm import HrmDownloadOperator
 from airflow_provider_visma.protocols.downloads import LinkExpiredError
 from airflow_provider_visma.protocols.links import LinkRefusedError
 from airflow_provider_visma.storage import read_manifest
+from sandbox.tests.waiting import wait_until
 from tests.integration.task_context import TaskRuns
-from tests.integration.waiting import Try, wait_until
+from tests.integration.waiting import Try
 from visma_sandbox.client import SandboxProcess
 
 CONN_ID = "visma_hrm_default"

@@ -1,29 +1,17 @@
-"""Waiting for what another process does, and not a moment less or more than it takes."""
+"""Tries in processes of their own, and the time-out of a request that the sandbox keeps waiting."""
 
 from __future__ import annotations
 
 import gc
 import multiprocessing
-import time
-from collections.abc import Callable
 
 import pytest
 
+from sandbox.tests.waiting import PATIENCE
 from tests.impatience import time_out_where
 from visma_sandbox.client import SandboxProcess
 
-PATIENCE = 180.0
-
 _FORKED = multiprocessing.get_context("fork")
-_sleep = time.sleep  # many tests let nobody sleep
-
-
-def wait_until(happened: Callable[[], bool]) -> None:
-    """Look again and again: another process cannot be told to hurry."""
-    deadline = time.monotonic() + PATIENCE
-    while not happened():
-        assert time.monotonic() < deadline, "it never happened"
-        _sleep(0.05)
 
 
 class Try(_FORKED.Process):

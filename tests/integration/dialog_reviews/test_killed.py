@@ -15,8 +15,8 @@ import pytest
 from airflow_provider_visma.exceptions import (
     VismaUnknownOutcomeError,
 )
+from sandbox.tests.waiting import PATIENCE, wait_until
 from tests.integration.dialog_reviews.review_filings import UPLOAD, Reviews, Task, stop_before
-from tests.integration.waiting import PATIENCE, wait_until
 from visma_sandbox.client import SandboxProcess
 
 

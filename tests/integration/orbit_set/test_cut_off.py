@@ -13,6 +13,7 @@ from airflow_provider_visma.exceptions import (
     VismaContentError,
     VismaUnknownOutcomeError,
 )
+from sandbox.tests.waiting import wait_until
 from tests.integration.orbit_set.uploads import (
     NAMES,
     SET,
@@ -21,7 +22,6 @@ from tests.integration.orbit_set.uploads import (
     Task,
     read_csv,
 )
-from tests.integration.waiting import wait_until
 from visma_sandbox.client import SandboxProcess
 
 UNIQUE = {"look_up_by": "vatcode"}

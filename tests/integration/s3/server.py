@@ -14,7 +14,7 @@ import boto3
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from tests.integration.waiting import PATIENCE
+from sandbox.tests.waiting import PATIENCE
 
 REGION = "eu-west-1"
 _ERROR = "<Error><Code>{code}</Code><Message>{code}, as told to answer</Message></Error>"

@@ -16,10 +16,10 @@ from airflow_provider_visma.exceptions import VismaPermissionError, VismaTransie
 from airflow_provider_visma.storage import place
 from airflow_provider_visma.upload_ledger import write_once
 from airflow_provider_visma.upload_ledger.ledger import Ledger, Owner
+from sandbox.tests.waiting import wait_until
 from tests.integration.hour_uploads import ADD, Hours, Task, as_counter, write_csv
 from tests.integration.s3.conftest import BUCKET
 from tests.integration.s3.server import S3
-from tests.integration.waiting import wait_until
 from visma_sandbox.client import SandboxProcess
 
 ME, ANOTHER = Owner("dag", "upload", "run-1"), Owner("dag", "upload", "run-2")

@@ -22,9 +22,9 @@ from airflow_provider_visma.exceptions import (
     VismaTransientError,
 )
 from airflow_provider_visma.storage import Publication, place, read_jsonl, read_manifest, stage_jsonl
+from sandbox.tests.waiting import PATIENCE, wait_until
 from tests.integration.s3.conftest import BUCKET, connection
 from tests.integration.s3.server import S3
-from tests.integration.waiting import PATIENCE, wait_until
 
 _FORKED = multiprocessing.get_context("fork")
 MIB = 1024 * 1024

@@ -14,9 +14,10 @@ from airflow.sdk.definitions.asset import AssetUniqueKey
 from airflow_provider_visma.exceptions import VismaError, VismaRequestError
 from airflow_provider_visma.operators.severa import SeveraExportOperator
 from airflow_provider_visma.storage import read_manifest
+from sandbox.tests.waiting import wait_until
 from tests.integration.severa_export.exporting import ALL_CASES, CHANGES, Task, change, staged
 from tests.integration.task_context import TaskRuns
-from tests.integration.waiting import Try, wait_until
+from tests.integration.waiting import Try
 from visma_sandbox.client import SandboxProcess
 
 

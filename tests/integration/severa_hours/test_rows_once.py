@@ -12,8 +12,8 @@ import pyarrow.parquet
 import pytest
 
 from airflow_provider_visma.exceptions import VismaUnknownOutcomeError
+from sandbox.tests.waiting import wait_until
 from tests.integration.hour_uploads import ADD, NOWHERE, Hours, Row, Task, as_counter, write_csv
-from tests.integration.waiting import wait_until
 from visma_sandbox.client import SandboxProcess
 
 

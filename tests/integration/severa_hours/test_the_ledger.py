@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_visma.exceptions import VismaContentError, VismaRequestError, VismaTransientError
+from sandbox.tests.waiting import wait_until
 from tests.integration.hour_uploads import ADD, Hours, Row, Task, as_counter, write_csv
-from tests.integration.waiting import wait_until
 from visma_sandbox.client import SandboxProcess
 
 
