@@ -184,6 +184,7 @@ def _by_column(batch: list[Mapping[str, Any]], columns: Iterable[str]) -> Iterab
     """Return the values of each column, None where a row lacks it; quicker where none does."""
     names = list(columns)
     try:
+        # The first name twice: of one name alone itemgetter makes no tuple.
         return list(zip(*map(itemgetter(*names, names[0]), batch), strict=True))[:-1]
     except (KeyError, IndexError):
         return [[row.get(name) for row in batch] for name in names]

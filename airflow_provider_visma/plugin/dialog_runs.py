@@ -55,6 +55,11 @@ class ImportDag:
     hides_tasks: bool = False
     hides_results: bool = False
 
+    @property
+    def hides_runs(self) -> bool:
+        """Whether there is no DAG named, or none whose runs this user may see."""
+        return self.readiness in ("unnamed", "hidden")
+
 
 @dataclass(frozen=True, slots=True)
 class ShownRun:
@@ -128,7 +133,7 @@ def import_dag(user: BaseUser, dag_id: str | None) -> ImportDag:
 
 def last_run(dag: ImportDag) -> ShownRun | None:
     """Return the newest run of the DAG, as far as the user may see it; None where there is none."""
-    if dag.readiness in ("unnamed", "hidden"):
+    if dag.hides_runs:
         return None
     dag_id = dag.dag_id
     newest = select(DagRun).where(DagRun.dag_id == dag_id).order_by(DagRun.run_after.desc(), DagRun.id.desc())
@@ -155,7 +160,7 @@ def last_run(dag: ImportDag) -> ShownRun | None:
 
 def last_import(dag: ImportDag) -> LastImport | None:
     """Return what the last import reported; None where none came to its end lately, or it is not shown."""
-    if dag.readiness in ("unnamed", "hidden") or dag.hides_results:
+    if dag.hides_runs or dag.hides_results:
         return None
     reports = (
         select(XComModel.value, XComModel.run_id, XComModel.timestamp)
